@@ -1,0 +1,96 @@
+//! One registered cluster: what is shown of it, and what is needed to reach it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
+use http::Uri;
+use http::uri::PathAndQuery;
+
+use crate::credential::Credential;
+use crate::status::Error;
+use crate::transport::Transport;
+
+/// A registered cluster. Immutable; a change of its Secret makes a new one, which inherits the transport while the
+/// connection data is equal.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Name: that of its Secret.
+    pub name: String,
+    /// Labels of the Secret.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the Secret.
+    pub annotations: BTreeMap<String, String>,
+    /// When the Secret was created, RFC 3339 with seconds.
+    pub creation_timestamp: Option<String>,
+    /// `uid` of the Secret.
+    pub uid: String,
+    /// `resourceVersion` of the Secret.
+    pub resource_version: String,
+    /// Kind of credential, if the label names a known one.
+    pub credential_type: Option<CredentialType>,
+    /// How the cluster is reached.
+    pub endpoint_type: EndpointType,
+    /// URL of a `Const` endpoint as it stands in the Secret, without the trailing newline.
+    pub address: Option<String>,
+    /// CA bundle of the Secret, PEM.
+    pub ca_bundle: Option<Arc<[u8]>>,
+    /// Proxy on the way, as it stands in the Secret.
+    pub proxy_url: Option<String>,
+    /// The way to the member, or why there is none.
+    pub upstream: Result<Upstream, Unusable>,
+}
+
+/// Why a registered cluster cannot be used, in words for its owner; never holds key material.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+/// The way to a member.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `https://host:port`, for the upstream request line.
+    pub origin: String,
+    /// Path prefix of the endpoint, without a trailing slash; may be empty.
+    pub base_path: String,
+    /// What proves the gateway to the member.
+    pub credential: Credential,
+    /// Whether the member's certificate is not verified.
+    pub insecure: bool,
+    /// Its connections.
+    pub transport: Arc<Transport>,
+}
+
+impl Cluster {
+    /// The way to the member.
+    ///
+    /// # Errors
+    /// [`Error::ClusterUnusable`] with the reason.
+    pub fn upstream(&self) -> Result<&Upstream, Error> {
+        self.upstream.as_ref().map_err(|Unusable(reason)| Error::ClusterUnusable {
+            cluster: self.name.clone(),
+            reason: reason.clone(),
+        })
+    }
+}
+
+impl Upstream {
+    /// URI of the upstream request: origin, base path, the authorized path, the query (rule 138).
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] if they do not make a URI.
+    pub fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, Error> {
+        let separator = if query.is_some() { "?" } else { "" };
+        let text = format!("{}{path}{separator}{}", self.base_path, query.unwrap_or_default());
+        let path_and_query =
+            PathAndQuery::try_from(text).map_err(|error| Error::BadRequest(error.to_string()))?;
+        let scheme = if self.origin.starts_with("http:") { "http" } else { "https" };
+        let authority = self.origin.split("//").nth(1).unwrap_or_default();
+        Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query(path_and_query)
+            .build()
+            .map_err(|error| Error::BadRequest(error.to_string()))
+    }
+}

@@ -1,0 +1,318 @@
+//! The only place where a failure becomes an answer: which code, which words, whose fault.
+//!
+//! Texts that clients match on are part of the contract: `no such cluster` (rule 178) and `dial tcp` (rule 177).
+
+use std::fmt;
+
+use cluster_gateway_client::GROUP;
+use http::StatusCode;
+
+mod forbidden;
+mod wire;
+
+pub use forbidden::{Forbidden, ForbiddenOn};
+use wire::Details;
+pub use wire::Status;
+
+/// A request that cannot be answered as asked.
+#[derive(Debug)]
+pub enum Error {
+    /// The request is malformed; the text says how.
+    BadRequest(String),
+    /// The request line cannot be read (rule 102).
+    RequestLine {
+        /// Request URI as received.
+        uri: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Nobody could be authenticated, or a credential was wrong (rule 64). The cause is for the log.
+    Unauthorized(String),
+    /// The user may not do this (rules 96, 97).
+    Forbidden(Box<Forbidden>),
+    /// Whether the user may do this could not be found out (rule 95).
+    AuthorizationUnknown {
+        /// Request URI as received.
+        uri: String,
+        /// Why the check failed.
+        message: String,
+    },
+    /// The router knows no such path (rule 218).
+    UnknownPath,
+    /// There is no such object (rules 216, 217).
+    NotFound {
+        /// Resource, plural.
+        resource: &'static str,
+        /// Name that was asked for.
+        name: String,
+    },
+    /// The path is known, the method is not allowed on it (rule 219).
+    MethodNotAllowed,
+    /// The resource cannot be watched (rule 220).
+    WatchNotSupported(&'static str),
+    /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
+    NotAcceptable(NotAcceptable),
+    /// The body's media type is not understood (rule 223).
+    UnsupportedMediaType,
+    /// Options are well-formed but senseless (rule 221).
+    Invalid {
+        /// Kind of the options.
+        kind: &'static str,
+        /// What is wrong with them.
+        message: String,
+    },
+    /// What was asked for is too old to be continued (rule 228).
+    Expired(String),
+    /// The object was changed by somebody else in the meantime.
+    Conflict {
+        /// Resource, plural.
+        resource: &'static str,
+        /// Name of the object.
+        name: String,
+        /// What to do about it.
+        message: String,
+    },
+    /// The body is larger than the limit, in bytes (rule 127).
+    TooLarge(usize),
+    /// Too many requests are under way (rule 126).
+    TooManyRequests(String),
+    /// The request took longer than it may (rule 123).
+    Timeout,
+    /// The process is stopping (rule 132).
+    ShuttingDown,
+    /// No cluster of this name is registered (rule 178).
+    NoSuchCluster(String),
+    /// The cluster is registered but cannot be used as it is; never says `no such cluster` (rule 178).
+    ClusterUnusable {
+        /// Name of the cluster.
+        cluster: String,
+        /// What is wrong and how to mend it.
+        reason: String,
+    },
+    /// The member could not be reached; the text is Go's (rule 177).
+    Dial(String),
+    /// The member was reached, but the exchange with it failed.
+    Member {
+        /// Name of the cluster.
+        cluster: String,
+        /// What failed, at which hop.
+        message: String,
+    },
+    /// The member did not answer in time.
+    MemberTimeout {
+        /// Name of the cluster.
+        cluster: String,
+        /// What was waited for, and how long.
+        message: String,
+    },
+    /// The member answered an upgrade with something that is neither 101 nor an error (rule 186).
+    InvalidUpgradeResponse(StatusCode),
+    /// The hub could not be asked.
+    Hub(String),
+    /// A handler panicked (rule 117).
+    Panic,
+    /// Anything else that is our own fault.
+    Internal(String),
+}
+
+/// Why no representation fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAcceptable {
+    /// The router found no media type in `Accept`; lists these.
+    Router(&'static str),
+    /// The media types fit but not their parameters; lists these.
+    Encoder(&'static str),
+}
+
+/// Whose fault a failure is. It goes to the log and to metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Whoever sent the request.
+    Caller,
+    /// The hub's API server.
+    Hub,
+    /// The member cluster, its registration, or the way to it.
+    Member,
+    /// The gateway.
+    Us,
+}
+
+impl Blame {
+    /// Label value and log field.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Hub => "hub",
+            Self::Member => "member",
+            Self::Us => "gateway",
+        }
+    }
+}
+
+impl Error {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::AuthorizationUnknown { .. } | Self::Hub(_) => Blame::Hub,
+            Self::ClusterUnusable { .. }
+            | Self::Dial(_)
+            | Self::Member { .. }
+            | Self::MemberTimeout { .. }
+            | Self::InvalidUpgradeResponse(_) => Blame::Member,
+            Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
+            _ => Blame::Caller,
+        }
+    }
+
+    /// HTTP status code.
+    #[must_use]
+    pub fn code(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Expired(_) => StatusCode::GONE,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::ShuttingDown | Self::ClusterUnusable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RequestLine { .. }
+            | Self::AuthorizationUnknown { .. }
+            | Self::NoSuchCluster(_)
+            | Self::Dial(_)
+            | Self::Member { .. }
+            | Self::InvalidUpgradeResponse(_)
+            | Self::Hub(_)
+            | Self::Panic
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Kubernetes' machine-readable reason; `None` on the failures that Go leaves without one (rule 224).
+    fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::BadRequest(_) => "BadRequest",
+            Self::Unauthorized(_) => "Unauthorized",
+            Self::Forbidden(_) => "Forbidden",
+            Self::UnknownPath | Self::NotFound { .. } => "NotFound",
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) => "MethodNotAllowed",
+            Self::NotAcceptable(_) => "NotAcceptable",
+            Self::UnsupportedMediaType => "UnsupportedMediaType",
+            Self::Invalid { .. } => "Invalid",
+            Self::Expired(_) => "Expired",
+            Self::Conflict { .. } => "Conflict",
+            Self::TooLarge(_) => "RequestEntityTooLarge",
+            Self::TooManyRequests(_) => "TooManyRequests",
+            Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
+            Self::ShuttingDown | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            _ => return None,
+        })
+    }
+
+    fn details(&self) -> Option<Details> {
+        match self {
+            Self::Forbidden(forbidden) => Some(forbidden.details()),
+            Self::NotFound { resource, name } | Self::Conflict { resource, name, .. } => Some(Details {
+                name: name.clone(),
+                group: GROUP.to_owned(),
+                kind: (*resource).to_owned(),
+                ..Details::default()
+            }),
+            Self::WatchNotSupported(resource) => {
+                Some(Details { group: GROUP.to_owned(), kind: (*resource).to_owned(), ..Details::default() })
+            }
+            Self::UnknownPath
+            | Self::MethodNotAllowed
+            | Self::NotAcceptable(NotAcceptable::Router(_))
+            | Self::UnsupportedMediaType
+            | Self::Timeout
+            | Self::MemberTimeout { .. } => Some(Details::default()),
+            Self::ShuttingDown | Self::ClusterUnusable { .. } | Self::TooManyRequests(_) => {
+                Some(Details { retry_after_seconds: self.retry_after(), ..Details::default() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Seconds after which trying again makes sense.
+    fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::ShuttingDown | Self::TooManyRequests(_) => Some(1),
+            Self::ClusterUnusable { .. } => Some(10),
+            _ => None,
+        }
+    }
+
+    /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117).
+    fn is_text(&self) -> bool {
+        matches!(self, Self::RequestLine { .. } | Self::AuthorizationUnknown { .. } | Self::Panic)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RequestLine { uri, message } | Self::AuthorizationUnknown { uri, message } => {
+                write!(f, "Internal Server Error: \"{}\": {}", escape(uri), escape(message))
+            }
+            Self::Unauthorized(_) => f.write_str("Unauthorized"),
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            Self::UnknownPath => f.write_str("the server could not find the requested resource"),
+            Self::NotFound { resource, name } => write!(f, "{resource}.{GROUP} \"{name}\" not found"),
+            Self::MethodNotAllowed => {
+                f.write_str("the server does not allow this method on the requested resource")
+            }
+            Self::WatchNotSupported(resource) => {
+                write!(f, "watch is not supported on resources of kind \"{resource}.{GROUP}\"")
+            }
+            Self::NotAcceptable(NotAcceptable::Router(types)) => {
+                write!(f, "406: Not Acceptable\n\nAvailable representations: {types}")
+            }
+            Self::NotAcceptable(NotAcceptable::Encoder(types)) => {
+                write!(f, "only the following media types are accepted: {types}")
+            }
+            Self::UnsupportedMediaType => f.write_str("415: Unsupported Media Type"),
+            Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
+            Self::Conflict { resource, name, message } => {
+                write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
+            }
+            Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
+            Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
+            Self::ShuttingDown => f.write_str("apiserver is shutting down"),
+            Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),
+            Self::ClusterUnusable { cluster, reason } => {
+                write!(f, "cluster {cluster} cannot be used: {reason}")
+            }
+            Self::Member { cluster, message } | Self::MemberTimeout { cluster, message } => {
+                write!(f, "cluster {cluster}: {message}")
+            }
+            Self::InvalidUpgradeResponse(code) => {
+                write!(f, "invalid upgrade response: status code {}", code.as_u16())
+            }
+            Self::Panic => {
+                f.write_str("This request caused apiserver to panic. Look in the logs for details.\n")
+            }
+            Self::BadRequest(text)
+            | Self::Expired(text)
+            | Self::TooManyRequests(text)
+            | Self::Dial(text)
+            | Self::Hub(text)
+            | Self::Internal(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Go's `html.EscapeString` subset that kube-apiserver applies to plain-text errors (rule 95).
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
