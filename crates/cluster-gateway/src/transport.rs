@@ -77,3 +77,21 @@ impl TransportError {
 pub struct Transport {
     spec: TransportSpec,
 }
+
+/// Timeouts and address rules.
+#[derive(Debug, Default)]
+pub struct TransportOptions {}
+
+impl Transport {
+    /// Lazy.
+    #[must_use]
+    pub fn new(spec: TransportSpec, _options: Arc<TransportOptions>) -> Self {
+        Self { spec }
+    }
+
+    /// What makes its connections reusable.
+    #[must_use]
+    pub fn spec(&self) -> &TransportSpec {
+        &self.spec
+    }
+}
