@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::process::Group;
+use crate::settings::variable;
 use crate::{process, scratch};
 
 /// Long enough for everything from nothing on a slow machine.
@@ -53,7 +54,7 @@ impl Binaries {
 
     fn find() -> Result<Self> {
         let build = Build::prepare()?;
-        let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let assets = variable("KUBEBUILDER_ASSETS").map(PathBuf::from);
         let asset = |name: &str| assets.as_ref().map(|folder| folder.join(name));
         let server = |name: &str| match asset(name) {
             Some(file) if file.exists() => Ok(file),
@@ -71,7 +72,7 @@ impl Binaries {
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
+    let path = variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
@@ -108,7 +109,7 @@ impl Build {
     fn build(&self, name: &str, binary: &Path) -> Result<()> {
         let package = PACKAGES.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
         let partial = binary.with_extension("partial");
-        eprintln!("e2e: building {name} (once; kube-apiserver takes minutes) into {}", self.output.display());
+        eprintln!("e2e: building {name} into {}, once (all of them: some 6 minutes from nothing)", self.output.display());
         let begun = Instant::now();
         let mut command = process::command("go");
         command.args(["build", "-ldflags", &self.ldflags, "-o"]).arg(&partial).arg(package);
@@ -134,7 +135,7 @@ fn ldflags(go_mod: &str) -> Result<String> {
 
 /// The gateway's binary: `CLUSTER_GATEWAY_BIN`, or what cargo builds from this workspace.
 pub fn gateway() -> Result<&'static Path> {
-    static SHARED: LazyLock<Result<PathBuf>> = LazyLock::new(|| match std::env::var_os("CLUSTER_GATEWAY_BIN") {
+    static SHARED: LazyLock<Result<PathBuf>> = LazyLock::new(|| match variable("CLUSTER_GATEWAY_BIN") {
         Some(binary) => Ok(PathBuf::from(binary)),
         None => build_gateway(),
     });
@@ -143,7 +144,7 @@ pub fn gateway() -> Result<&'static Path> {
 
 fn build_gateway() -> Result<PathBuf> {
     eprintln!("e2e: building cluster-gateway");
-    let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
+    let cargo = variable("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let directory = scratch::directory("cargo")?;
     let messages = directory.path().join("messages");
     let mut command = process::command(cargo);
@@ -160,11 +161,8 @@ fn build_gateway() -> Result<PathBuf> {
 }
 
 fn run(mut command: Command) -> Result<()> {
-    let mut group = Group::spawn({
-        command.stdin(Stdio::null());
-        command
-    })?;
-    let status = group.wait(BUILD_TIMEOUT)?;
+    command.stdin(Stdio::null());
+    let status = Group::spawn(command)?.wait(BUILD_TIMEOUT)?;
     ensure!(status.success(), "{status}");
     Ok(())
 }

@@ -71,6 +71,8 @@ impl ControlPlane {
     }
 
     /// The way in for a service account, which is made if need be and bound to `cluster_role`.
+    ///
+    /// Not to `view`, `edit` or `admin`: a controller manager would fill them from others, and there is none.
     pub fn service_account(&self, namespace: &str, name: &str, cluster_role: &str) -> Result<Access> {
         self.admin.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},

@@ -17,6 +17,7 @@ pub mod process;
 pub mod registration;
 pub mod running;
 pub mod scratch;
+pub mod settings;
 pub mod wait;
 
 pub use access::{Access, Credential};

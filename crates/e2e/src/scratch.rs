@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::settings::variable;
+
 /// The workspace that this crate is part of.
 pub fn workspace() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -19,7 +21,7 @@ pub fn workspace() -> &'static Path {
 
 /// Cargo's target directory, where everything that is built or written ends up.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    variable("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 /// A fresh directory under `target/e2e/PID`, removed on drop.

@@ -167,7 +167,9 @@ func logs(w http.ResponseWriter, r *http.Request) {
 // workload is what runs "in the pod": it greets, and sends back what is posted to it.
 func workload(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		_, _ = io.Copy(w, r.Body)
+		// HTTP/1 in Go reads no more of a body once an answer has begun.
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
 		return
 	}
 	_, _ = io.WriteString(w, "hello from the pod\n")
