@@ -16,14 +16,19 @@ pub(crate) fn root() -> &'static Path {
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     // A relative one is relative to where cargo runs, and it runs in the root.
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+    variable("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
 }
 
 /// The cargo that runs this, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let mut command = Command::new(variable("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root());
     command
+}
+
+#[expect(clippy::disallowed_methods, reason = "cargo tells its subcommands where they are in this way only")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
 }
 
 /// Every Rust file below `folder`, in the order of their paths.
