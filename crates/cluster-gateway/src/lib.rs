@@ -8,6 +8,7 @@ pub mod server;
 pub mod registry;
 pub mod transport;
 pub mod credential;
+pub mod identity;
 pub mod record;
 
 pub mod authz;
