@@ -4,9 +4,119 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use http::request::Parts;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
+
+use crate::hub::Hub;
+use crate::status::Error;
+
+mod certificate;
+mod config;
+mod hygiene;
+mod request_header;
+mod scheme;
+mod token;
+mod trust;
+
+use certificate::Verification;
+pub use config::{AuthenticationConfig, LoadError, RequestHeaderConfig};
+pub(crate) use request_header::extra_key;
+use scheme::{Asked, Known, first_success};
+use token::Tokens;
+pub use token::Warning;
+use trust::Trust;
+
+/// Finds out who sends a request (rules 60-84).
+#[derive(Debug)]
+pub struct Authenticator {
+    schemes: [Known; 4],
+    trust: Arc<Trust>,
+    hub: Hub,
+    anonymous: bool,
+}
+
+impl Authenticator {
+    /// An authenticator that trusts nobody yet but the hub's tokens: [`Authenticator::load`] reads whom to trust.
+    #[must_use]
+    pub fn new(config: AuthenticationConfig, hub: Hub) -> Self {
+        let anonymous = config.anonymous;
+        let tokens = Arc::new(Tokens::new(hub.clone(), config.token_cache_ttl));
+        let trust = Arc::new(Trust::new(config));
+        let schemes = [
+            Known::RequestHeader(Arc::clone(&trust)),
+            Known::ClientCertificate(Arc::clone(&trust)),
+            Known::Bearer(Arc::clone(&tokens)),
+            Known::WebSocket(tokens),
+        ];
+        Self { schemes, trust, hub, anonymous }
+    }
+
+    /// Reads the files and the hub's ConfigMap `kube-system/extension-apiserver-authentication` once, at start.
+    ///
+    /// # Errors
+    /// [`LoadError::Unreachable`]: try again. [`LoadError::Fatal`]: somebody must mend something (rule 72).
+    pub async fn load(&self) -> Result<(), LoadError> {
+        self.trust.load(&self.hub).await
+    }
+
+    /// Follows files and ConfigMap for ever. What becomes unreadable leaves the last good state in force (rules 56, 72,
+    /// 73).
+    pub async fn watch(&self) {
+        self.trust.watch(&self.hub).await;
+    }
+
+    /// All CA certificates that a caller's certificate may come from, for whoever wants to hint at them in the handshake
+    /// (rule 55).
+    #[must_use]
+    pub fn ca_certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.trust.ca_certificates()
+    }
+
+    /// Who sends this request. Afterwards no credential and no identity header is left in `parts`, also when nobody
+    /// looked at them: `Authorization`, `Proxy-Authorization`, `Cookie`, all `X-Remote-*` identity headers (standard and
+    /// configured) and bearer tokens among the WebSocket protocols are gone (rules 82, 83). A [`Warning`] may be left in
+    /// `parts.extensions` for the answer.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`]; the connection is then asked to close, as it is on HTTP/2 for callers without
+    /// credentials (rule 64).
+    pub async fn authenticate(&self, connection: &Connection, parts: &mut Parts) -> Result<UserInfo, Error> {
+        self.authenticate_at(connection, parts, SystemTime::now()).await
+    }
+
+    async fn authenticate_at(
+        &self,
+        connection: &Connection,
+        parts: &mut Parts,
+        now: SystemTime,
+    ) -> Result<UserInfo, Error> {
+        let asked = Asked { connection, headers: &parts.headers, now };
+        let user = match first_success(&self.schemes, &asked).await {
+            Ok(Some(user)) => Ok(user.completed()),
+            Ok(None) if self.anonymous => Ok(UserInfo::anonymous()),
+            Ok(None) => Err("no credentials were presented, and anonymous requests are off".to_owned()),
+            Err(reasons) => Err(reasons),
+        };
+        if let Some(warning) = token::warning(&parts.headers) {
+            parts.extensions.insert(warning);
+        }
+        hygiene::strip(&mut parts.headers, self.trust.request_header().as_deref());
+        // A front proxy that forwards an anonymous caller keeps its connection: it carries everybody else's requests.
+        let nobody = user.as_ref().map_or(true, |user| {
+            user.is_anonymous()
+                && connection.certificates().is_empty()
+                && parts.version == http::Version::HTTP_2
+        });
+        if nobody {
+            connection.close_when_idle();
+        }
+        user.map_err(Error::Unauthorized)
+    }
+}
 
 /// An authenticated user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -47,6 +157,23 @@ impl UserInfo {
         self.name == USER_ANONYMOUS
     }
 
+    /// Adds the group of everybody who authenticated, unless a standing among the two is given already (rule 62).
+    fn completed(mut self) -> Self {
+        let standing = [GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED];
+        if !self.is_anonymous() && !standing.iter().any(|group| self.in_group(group)) {
+            self.groups.push(GROUP_AUTHENTICATED.to_owned());
+        }
+        self
+    }
+
+    /// About how much memory the user takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let list =
+            |values: &[String]| values.iter().map(|value| value.len() + size_of::<String>()).sum::<usize>();
+        let extra = self.extra.iter().map(|(key, values)| key.len() + list(values)).sum::<usize>();
+        self.name.len() + self.uid.len() + list(&self.groups) + extra
+    }
+
     /// Whether the user belongs to `group`.
     #[must_use]
     pub fn in_group(&self, group: &str) -> bool {
@@ -59,6 +186,8 @@ impl UserInfo {
 pub struct Connection {
     peer: SocketAddr,
     certificates: Vec<CertificateDer<'static>>,
+    as_front_proxy: Verification,
+    as_client: Verification,
     closing: Notify,
 }
 
@@ -67,7 +196,13 @@ impl Connection {
     /// the key has been proven in the handshake; who issued them has not been judged.
     #[must_use]
     pub fn new(peer: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
-        Self { peer, certificates, closing: Notify::new() }
+        Self {
+            peer,
+            certificates,
+            as_front_proxy: Verification::default(),
+            as_client: Verification::default(),
+            closing: Notify::new(),
+        }
     }
 
     /// Address of the peer.
@@ -92,3 +227,6 @@ impl Connection {
         self.closing.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

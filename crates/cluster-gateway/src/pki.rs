@@ -1,11 +1,15 @@
 //! Certificates and keys: PEM in, checked values out. The only module that reads PEM.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Why PEM text cannot be used. Never holds a part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,11 +71,61 @@ pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// Whom a certificate names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Common name, the last one if there are several; may be empty.
+    pub common_name: String,
+    /// All organizations, in their order.
+    pub organizations: Vec<String>,
+}
+
+impl Subject {
+    /// Reads the subject of a certificate. It says nothing about who signed it.
+    ///
+    /// # Errors
+    /// [`PkiError::BadCertificate`].
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, PkiError> {
+        let certificate = parse(certificate)?;
+        let mut subject = Self::default();
+        for attribute in certificate.subject().iter_attributes() {
+            let Ok(text) = attribute.as_str() else { continue };
+            if *attribute.attr_type() == OID_X509_COMMON_NAME {
+                text.clone_into(&mut subject.common_name);
+            } else if *attribute.attr_type() == OID_X509_ORGANIZATION_NAME {
+                subject.organizations.push(text.to_owned());
+            }
+        }
+        Ok(subject)
+    }
+}
+
+/// When a certificate is valid: the first and the last moment.
+///
+/// # Errors
+/// [`PkiError::BadCertificate`].
+pub fn validity(certificate: &CertificateDer<'_>) -> Result<RangeInclusive<SystemTime>, PkiError> {
+    let certificate = parse(certificate)?;
+    let validity = certificate.validity();
+    let time = |stamp: i64| {
+        let seconds = Duration::from_secs(u64::try_from(stamp).unwrap_or_default());
+        SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    Ok(time(validity.not_before.timestamp())..=time(validity.not_after.timestamp()))
+}
+
+fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PkiError> {
+    X509Certificate::from_der(certificate)
+        .map(|(_, certificate)| certificate)
+        .map_err(|error| PkiError::BadCertificate(error.to_string()))
+}
+
 /// A bundle of CA certificates that client certificates are verified against, now and not at the handshake
 /// (contract rules 55, 73, 74).
 #[derive(Debug, Clone, Default)]
 pub struct ClientCas {
     anchors: Vec<TrustAnchor<'static>>,
+    validities: Vec<RangeInclusive<SystemTime>>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -90,7 +144,8 @@ impl ClientCas {
                     .map_err(|error| PkiError::BadCertificate(error.to_string()))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { anchors, certificates })
+        let validities = certificates.iter().map(validity).collect::<Result<_, _>>()?;
+        Ok(Self { anchors, validities, certificates })
     }
 
     /// Whether the bundle holds no CA; then nothing verifies.
@@ -111,11 +166,12 @@ impl ClientCas {
     /// The verifier's reason, for the log.
     pub fn verify_client(&self, chain: &[CertificateDer<'_>], now: SystemTime) -> Result<(), webpki::Error> {
         let (leaf, intermediates) = chain.split_first().ok_or(webpki::Error::UnknownIssuer)?;
+        let anchors = self.anchors_at(now);
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         EndEntityCert::try_from(leaf)?
             .verify_for_usage(
                 webpki::ALL_VERIFICATION_ALGS,
-                &self.anchors,
+                &anchors,
                 intermediates,
                 UnixTime::since_unix_epoch(now),
                 KeyUsage::client_auth(),
@@ -124,4 +180,34 @@ impl ClientCas {
             )
             .map(|_| ())
     }
+
+    /// Until when a success of [`ClientCas::verify_client`] at `now` may be relied on: the first expiry among `chain` and
+    /// the bundle. `now` itself if that cannot be told.
+    #[must_use]
+    pub fn holds_until(&self, chain: &[CertificateDer<'_>], now: SystemTime) -> SystemTime {
+        let chain: Result<Vec<_>, _> = chain.iter().map(validity).collect();
+        let cas = self.validities.iter().filter(|validity| validity.contains(&now)).cloned();
+        chain
+            .ok()
+            .and_then(|chain| chain.into_iter().chain(cas).map(|validity| *validity.end()).min())
+            .unwrap_or(now)
+    }
+
+    /// The verifier takes anchors as they are; a CA that has expired must not vouch for anybody all the same.
+    fn anchors_at(&self, now: SystemTime) -> Cow<'_, [TrustAnchor<'static>]> {
+        if self.validities.iter().all(|validity| validity.contains(&now)) {
+            return Cow::Borrowed(&self.anchors);
+        }
+        let valid = self.anchors.iter().zip(&self.validities).filter(|(_, validity)| validity.contains(&now));
+        Cow::Owned(valid.map(|(anchor, _)| anchor.clone()).collect())
+    }
 }
+
+impl PartialEq for ClientCas {
+    /// Bundles of the same certificates in the same order are the same bundle.
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+}
+
+impl Eq for ClientCas {}

@@ -19,7 +19,7 @@ pub use wire::Status;
 pub enum Error {
     /// The request is malformed; the text says how.
     BadRequest(String),
-    /// The request line cannot be read (rule 102).
+    /// The request line cannot be read (rule 102), or the impersonation headers contradict each other (rule 146).
     RequestLine {
         /// Request URI as received.
         uri: String,

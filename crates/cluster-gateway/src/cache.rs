@@ -1,0 +1,214 @@
+//! Answers of the hub, remembered for a while: bounded, one question at a time per key, failures never kept.
+//!
+//! What it will never do: decide how long an answer holds. Whoever asks says so.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// Capacity in entries of [`Entry::UNIT`] bytes or less; larger ones take the room of several (rules 79, 94).
+const CAPACITY: u64 = 8192;
+/// Questions that may be under way at once; more are refused rather than queued.
+const MAX_FLIGHTS: usize = 4096;
+/// How long one question may take, retries included (rule 79).
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(30);
+
+/// An answer and how it is to be kept.
+#[derive(Debug, Clone)]
+pub struct Answer<V> {
+    /// The answer.
+    pub value: V,
+    /// For how long it may be given again; zero: not at all.
+    pub ttl: Duration,
+    /// About how much memory key and value take, in bytes.
+    pub bytes: usize,
+}
+
+/// Why there is no answer. Cheap to clone: everybody who waits gets one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub Arc<str>);
+
+impl Failure {
+    /// A failure with its cause in words.
+    pub fn new(cause: impl fmt::Display) -> Self {
+        Self(cause.to_string().into())
+    }
+}
+
+type Outcome<V> = Option<Result<V, Failure>>;
+
+/// Remembered answers. The table's hash is keyed at random, so nobody outside can choose keys that collide.
+pub struct Answers<K, V> {
+    kept: Cache<K, Entry<V>, ByBytes, RandomState>,
+    flights: Mutex<HashMap<K, watch::Receiver<Outcome<V>>>>,
+}
+
+#[derive(Clone)]
+struct Entry<V> {
+    value: V,
+    expires: Instant,
+    weight: u64,
+}
+
+impl<V> Entry<V> {
+    /// Bytes that count as one entry.
+    const UNIT: usize = 4096;
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<K, V> Weighter<K, Entry<V>> for ByBytes {
+    fn weight(&self, _: &K, entry: &Entry<V>) -> u64 {
+        entry.weight
+    }
+}
+
+impl<K, V> Answers<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// An empty memory.
+    #[must_use]
+    pub fn new() -> Self {
+        let capacity = usize::try_from(CAPACITY).unwrap_or(usize::MAX);
+        let kept = Cache::with(capacity, CAPACITY, ByBytes, RandomState::new(), DefaultLifecycle::default());
+        Self { kept, flights: Mutex::default() }
+    }
+
+    /// The remembered answer, if it still holds. Neither waits nor asks; `key` may be borrowed.
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
+        self.kept.get(key).filter(|entry| Instant::now() < entry.expires).map(|entry| entry.value)
+    }
+
+    /// The remembered answer, or a new one. Callers with the same key share one question; it runs on by itself when the
+    /// caller who started it goes away, and for 30 s at most.
+    ///
+    /// # Errors
+    /// Whatever `ask` fails with; that it took too long, broke off, or that too much is being asked already.
+    pub async fn get_or_ask<F>(self: &Arc<Self>, key: K, ask: impl FnOnce() -> F + Send) -> Result<V, Failure>
+    where
+        F: Future<Output = Result<Answer<V>, Failure>> + Send + 'static,
+    {
+        let mut outcome = match self.join(key, ask)? {
+            Joined::Known(value) => return Ok(value),
+            Joined::Waiting(outcome) => outcome,
+        };
+        let broken = || Failure::new("the look-up broke off");
+        let outcome = outcome.wait_for(Option::is_some).await.map_err(|_| broken())?;
+        outcome.clone().unwrap_or_else(|| Err(broken()))
+    }
+
+    /// Joins the question that is under way, or starts one.
+    fn join<F>(self: &Arc<Self>, key: K, ask: impl FnOnce() -> F) -> Result<Joined<V>, Failure>
+    where
+        F: Future<Output = Result<Answer<V>, Failure>> + Send + 'static,
+    {
+        let mut flights = self.flights();
+        // Under the lock: a question that ended since the caller looked has left its answer.
+        if let Some(value) = self.get(&key) {
+            return Ok(Joined::Known(value));
+        }
+        if let Some(outcome) = flights.get(&key) {
+            return Ok(Joined::Waiting(outcome.clone()));
+        }
+        if flights.len() >= MAX_FLIGHTS {
+            return Err(Failure::new(format_args!(
+                "{MAX_FLIGHTS} look-ups at the hub are under way already"
+            )));
+        }
+        let (sender, outcome) = watch::channel(None);
+        flights.insert(key.clone(), outcome.clone());
+        drop(flights);
+        let flight = Flight { answers: Arc::clone(self), key };
+        tokio::spawn(flight.fly(ask(), sender));
+        Ok(Joined::Waiting(outcome))
+    }
+
+    fn keep(&self, key: K, answer: Answer<V>) {
+        if answer.ttl.is_zero() {
+            return;
+        }
+        let weight = 1 + u64::try_from(answer.bytes / Entry::<V>::UNIT).unwrap_or(u64::MAX);
+        let expires = Instant::now() + answer.ttl;
+        self.kept.insert(key, Entry { value: answer.value, expires, weight });
+    }
+}
+
+impl<K, V> Answers<K, V> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Outcome<V>>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, V> Default for Answers<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> fmt::Debug for Answers<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").finish_non_exhaustive()
+    }
+}
+
+enum Joined<V> {
+    Known(V),
+    Waiting(watch::Receiver<Outcome<V>>),
+}
+
+/// A question under way; dropping it, also by a panic, lets the next caller ask again.
+struct Flight<K: Hash + Eq, V> {
+    answers: Arc<Answers<K, V>>,
+    key: K,
+}
+
+impl<K, V> Flight<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    async fn fly(
+        self,
+        question: impl Future<Output = Result<Answer<V>, Failure>>,
+        sender: watch::Sender<Outcome<V>>,
+    ) {
+        let result = match timeout(LOOK_UP_LIMIT, question).await {
+            Ok(Ok(answer)) => {
+                let value = answer.value.clone();
+                self.answers.keep(self.key.clone(), answer);
+                Ok(value)
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(Failure::new(format_args!("no answer within {} s", LOOK_UP_LIMIT.as_secs()))),
+        };
+        // Landed before it is told: who asks after a failure asks anew.
+        drop(self);
+        sender.send_replace(Some(result));
+    }
+}
+
+impl<K: Hash + Eq, V> Drop for Flight<K, V> {
+    fn drop(&mut self) {
+        self.answers.flights().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests;
