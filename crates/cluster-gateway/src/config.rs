@@ -4,7 +4,6 @@
 //! chart work unchanged (contract rule 135). The only module that reads the environment.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 mod compat;
@@ -15,7 +14,10 @@ pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::ApiserverOptions;
 
-use crate::authz::AlwaysAllowPaths;
+use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
+use crate::authz::{AuthorizationConfig, Policy};
+use crate::hub::HubConfig;
+use crate::identity::Rules;
 use crate::server::TlsFiles;
 
 /// Everything that the hub-mode server needs, checked.
@@ -27,71 +29,22 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Namespace of the credential Secrets.
     pub secret_namespace: String,
-    /// How to reach the hub for Secrets and for whatever has no kubeconfig of its own.
-    pub kubeconfig: Option<PathBuf>,
-    /// How to reach the hub for TokenReviews and its authentication configuration.
-    pub authentication_kubeconfig: Option<PathBuf>,
-    /// How to reach the hub for SubjectAccessReviews.
-    pub authorization_kubeconfig: Option<PathBuf>,
+    /// How to reach the hub.
+    pub hub: HubConfig,
     /// How callers are authenticated.
-    pub authentication: Authentication,
+    pub authentication: AuthenticationConfig,
     /// How callers are authorized.
-    pub authorization: Authorization,
+    pub authorization: AuthorizationConfig,
     /// Switches of the original.
     pub gates: FeatureGates,
-    /// `User-Agent` towards the hub.
-    pub user_agent: String,
+    /// Identity rules for all clusters.
+    pub identity_rules: Rules,
     /// Whether clusters may be marked insecure.
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
-}
-
-/// How callers are authenticated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authentication {
-    /// PEM bundle of client certificates.
-    pub client_ca_file: Option<PathBuf>,
-    /// Front proxy from flags instead of the hub's ConfigMap.
-    pub request_header: Option<RequestHeader>,
-    /// Do not read the hub's ConfigMap.
-    pub skip_lookup: bool,
-    /// Start although the hub's ConfigMap cannot be read.
-    pub tolerate_lookup_failure: bool,
-    /// How long a TokenReview's answer counts.
-    pub token_ttl: Duration,
-}
-
-/// Front-proxy settings from flags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestHeader {
-    /// PEM bundle that front-proxy certificates verify against.
-    pub client_ca_file: PathBuf,
-    /// Common names that are believed; empty: all.
-    pub allowed_names: Vec<String>,
-    /// Headers that carry the user's name.
-    pub username_headers: Vec<String>,
-    /// Headers that carry the user's id.
-    pub uid_headers: Vec<String>,
-    /// Headers that carry groups.
-    pub group_headers: Vec<String>,
-    /// Prefixes of headers that carry extra attributes.
-    pub extra_header_prefixes: Vec<String>,
-}
-
-/// How callers are authorized.
-#[derive(Debug, Clone)]
-pub struct Authorization {
-    /// Paths that everybody may read.
-    pub always_allow: AlwaysAllowPaths,
-    /// How long an answer "yes" counts.
-    pub allowed_ttl: Duration,
-    /// How long an answer "no" counts.
-    pub denied_ttl: Duration,
-    /// Whether an upgrade through the proxy needs `create` besides the verb of its method (rule 90).
-    pub upgrade_needs_create: bool,
 }
 
 /// All mistakes in the settings.
@@ -127,41 +80,65 @@ impl Config {
         });
         check_files(&options, &mut mistakes);
         refuse_unsupported(&options, &mut mistakes);
-        let always_allow = AlwaysAllowPaths::parse(&options.authorization_always_allow_paths)
-            .map_err(|error| mistakes.push(format!("--authorization-always-allow-paths: {error}")));
         let request_header = request_header(&options, &mut mistakes);
-        let gates = FeatureGates::parse(&options.feature_gates)
-            .map_err(|error| mistakes.push(format!("--feature-gates: {error}")));
-        let (Ok(always_allow), Ok(gates), true) = (always_allow, gates, mistakes.is_empty()) else {
+        let authorization = authorization(&options, &mut mistakes);
+        let gates = FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
+            mistakes.push(format!("--feature-gates: {error}"));
+            FeatureGates::default()
+        });
+        let identity_rules = identity_rules(&options, &mut mistakes);
+        if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
-        };
+        }
         Ok(Self {
             address,
             tls,
             secret_namespace,
             allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
-            authentication: Authentication {
+            authentication: AuthenticationConfig {
                 client_ca_file: options.client_ca_file,
                 request_header,
                 skip_lookup: options.authentication_skip_lookup,
                 tolerate_lookup_failure: options.authentication_tolerate_lookup_failure,
-                token_ttl: options.authentication_token_webhook_cache_ttl,
+                token_cache_ttl: options.authentication_token_webhook_cache_ttl,
+                ..AuthenticationConfig::default()
             },
-            authorization: Authorization {
-                always_allow,
-                allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
-                denied_ttl: options.authorization_webhook_cache_unauthorized_ttl,
-                upgrade_needs_create: options.authorize_upgrade_as_create,
+            authorization,
+            hub: HubConfig {
+                kubeconfig: options.kubeconfig,
+                authentication_kubeconfig: options.authentication_kubeconfig,
+                authorization_kubeconfig: options.authorization_kubeconfig,
+                user_agent: options.user_agent,
             },
-            kubeconfig: options.kubeconfig,
-            authentication_kubeconfig: options.authentication_kubeconfig,
-            authorization_kubeconfig: options.authorization_kubeconfig,
             gates,
-            user_agent: options.user_agent,
+            identity_rules,
             allow_insecure_clusters: options.allow_insecure_clusters,
             shutdown_delay: options.shutdown_delay_duration,
         })
     }
+}
+
+fn authorization(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> AuthorizationConfig {
+    let config = AuthorizationConfig {
+        always_allow_paths: options.authorization_always_allow_paths.clone(),
+        allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
+        denied_ttl: options.authorization_webhook_cache_unauthorized_ttl,
+        policy: Policy { upgrade_needs_create: options.authorize_upgrade_as_create },
+    };
+    if let Err(error) = config.check() {
+        mistakes.push(format!("--authorization-always-allow-paths: {error}"));
+    }
+    config
+}
+
+fn identity_rules(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Rules {
+    let Some(path) = &options.cluster_gateway_proxy_config else { return Rules::default() };
+    // A file that cannot be read has been reported with the others.
+    let Ok(yaml) = std::fs::read_to_string(path) else { return Rules::default() };
+    Rules::parse(&yaml, None).unwrap_or_else(|error| {
+        mistakes.push(format!("--cluster-gateway-proxy-config: {}: {error}", path.display()));
+        Rules::default()
+    })
 }
 
 /// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
@@ -221,24 +198,27 @@ fn check_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
     }
 }
 
-fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Option<RequestHeader> {
-    let Some(client_ca_file) = options.requestheader_client_ca_file.clone() else {
-        if !options.requestheader_allowed_names.is_empty() {
-            mistakes.push("--requestheader-allowed-names needs --requestheader-client-ca-file".to_owned());
-        }
-        return None;
-    };
-    for name in options.requestheader_username_headers.iter().chain(&options.requestheader_group_headers) {
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            mistakes.push(format!("--requestheader-…-headers: \"{name}\" is not a header name"));
+fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> RequestHeaderConfig {
+    if options.requestheader_client_ca_file.is_none() && !options.requestheader_allowed_names.is_empty() {
+        mistakes.push("--requestheader-allowed-names needs --requestheader-client-ca-file".to_owned());
+    }
+    let headers = [
+        ("--requestheader-username-headers", &options.requestheader_username_headers),
+        ("--requestheader-uid-headers", &options.requestheader_uid_headers),
+        ("--requestheader-group-headers", &options.requestheader_group_headers),
+        ("--requestheader-extra-headers-prefix", &options.requestheader_extra_headers_prefix),
+    ];
+    for (flag, names) in headers {
+        for name in names.iter().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_err()) {
+            mistakes.push(format!("{flag}: \"{name}\" is not a header name"));
         }
     }
-    Some(RequestHeader {
-        client_ca_file,
+    RequestHeaderConfig {
+        client_ca_file: options.requestheader_client_ca_file.clone(),
         allowed_names: options.requestheader_allowed_names.clone(),
         username_headers: options.requestheader_username_headers.clone(),
         uid_headers: options.requestheader_uid_headers.clone(),
         group_headers: options.requestheader_group_headers.clone(),
         extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
-    })
+    }
 }

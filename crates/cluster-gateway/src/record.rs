@@ -2,7 +2,7 @@
 //!
 //! Labels come from bounded sets, and nothing here ever holds a credential, a body or a query (contract rules 7, 137).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -30,9 +30,19 @@ pub struct Recorder {
 }
 
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
-/// dropped because the client went away.
+/// dropped because the client went away; for an upgrade, when the spliced stream ends.
 #[derive(Debug)]
-pub struct Recording(Box<Event>);
+pub struct Recording(Shared);
+
+/// Held by the handler and by whatever carries the response's bytes; the event is written when the last of them goes.
+#[derive(Debug, Clone)]
+struct Shared(Arc<Mutex<Event>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Debug)]
 struct Event {
@@ -75,7 +85,7 @@ impl Recording {
             user: String::new(),
             failure: None,
         });
-        Self(Box::new(Event {
+        Self(Shared(Arc::new(Mutex::new(Event {
             recorder: Arc::clone(recorder),
             started: Instant::now(),
             audit_id: audit_id(request),
@@ -84,40 +94,35 @@ impl Recording {
             code: StatusCode::OK,
             bytes: 0,
             outcome: Outcome::Cancelled,
-        }))
+        }))))
     }
 
     /// Who asks.
-    pub fn user(&mut self, name: &str) {
-        if let Some(log) = &mut self.0.log {
+    pub fn user(&self, name: &str) {
+        if let Some(log) = &mut self.0.lock().log {
             name.clone_into(&mut log.user);
         }
     }
 
     /// The request is proxied. The cluster is not known to exist yet.
-    pub fn proxied(&mut self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
+    pub fn proxied(&self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
         self.0.labels =
             Some(Labels::of(method, &target.path.path, query.unwrap_or_default(), target.upgrade));
     }
 
     /// The cluster exists: only registered names become label values (rule 7).
-    pub fn cluster(&mut self, name: &str) {
-        if let Some(labels) = &mut self.0.labels {
+    pub fn cluster(&self, name: &str) {
+        if let Some(labels) = &mut self.0.lock().labels {
             labels.cluster = name.into();
         }
     }
 
-    /// Id of this request in all logs.
-    #[must_use]
-    pub fn audit_id(&self) -> &HeaderValue {
-        &self.0.audit_id
-    }
-
     /// The request failed; whose fault it was goes to the log and the metrics.
-    pub fn failed(&mut self, error: &Error) {
+    pub fn failed(&self, error: &Error) {
         let blame = error.blame();
-        self.0.recorder.metrics.failure(blame);
-        if let Some(log) = &mut self.0.log {
+        let mut event = self.0.lock();
+        event.recorder.metrics.failure(blame);
+        if let Some(log) = &mut event.log {
             let cause = match error {
                 Error::Unauthorized(cause) => cause.clone(),
                 other => other.to_string(),
@@ -125,33 +130,47 @@ impl Recording {
             log.failure = Some((blame, cause));
         }
         if blame != Blame::Caller {
-            tracing::info!(blame = blame.as_str(), code = error.code().as_u16(), audit_id = ?self.0.audit_id, %error, "request failed");
+            let (code, audit_id) = (error.code().as_u16(), &event.audit_id);
+            tracing::info!(blame = blame.as_str(), code, ?audit_id, %error, "request failed");
         }
     }
 
-    /// The head of the response is known; the record goes on with the body. For a response that leaves HTTP (101) it
-    /// ends with the splice instead: see [`Recording::into_observer`].
+    /// Sees the bytes of an upgraded stream; keeps the record open as long as it lives.
     #[must_use]
-    pub fn finish(mut self, mut response: Response<Body>) -> Response<Body> {
-        self.0.code = response.status();
-        response.headers_mut().insert(AUDIT_ID, self.0.audit_id.clone());
-        let end = http_body::Body::is_end_stream(response.body());
-        if end {
-            self.0.end(Ok(()));
+    pub fn observer(&self) -> Box<dyn Observer> {
+        Box::new(self.0.clone())
+    }
+
+    /// The head of the response is known; the record goes on with the body. The head of an upgrade stays as the member
+    /// sent it (rule 185); every other gets the audit id (rule 115).
+    #[must_use]
+    pub fn finish(self, mut response: Response<Body>) -> Response<Body> {
+        let mut event = self.0.lock();
+        event.code = response.status();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        response.map(|body| body.observed(self.0))
-    }
-
-    /// The record as an observer of bytes that pass outside of HTTP.
-    #[must_use]
-    pub fn into_observer(mut self, code: StatusCode) -> Box<dyn Observer> {
-        self.0.code = code;
-        self.0
+        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
+        if http_body::Body::is_end_stream(response.body()) {
+            event.end(Ok(()));
+            return response;
+        }
+        drop(event);
+        response.map(|body| body.observed(Box::new(self.0)))
     }
 }
 
-impl Observer for Event {
+impl Observer for Shared {
+    fn data(&mut self, length: usize) {
+        self.lock().data(length);
+    }
+
+    fn end(&mut self, result: Result<(), &BodyError>) {
+        self.lock().end(result);
+    }
+}
+
+impl Event {
     fn data(&mut self, length: usize) {
         self.bytes += length as u64;
     }

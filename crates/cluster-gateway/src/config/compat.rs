@@ -1,7 +1,5 @@
 //! Go's way of writing flags, and the flags of the original that mean nothing here.
 
-use std::time::Duration;
-
 /// A flag that was given and is not acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
@@ -113,37 +111,6 @@ fn ignored(name: &str) -> Option<(Takes, &'static str)> {
     of_original.or_else(|| KLOG.iter().find(|(flag, _)| matches(flag)).map(|(_, takes)| (*takes, LOG)))
 }
 
-/// Reads a duration in Go's form: `10s`, `1m30s`, `500ms`, `0`.
-///
-/// # Errors
-/// A text that names the form expected.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("\"{text}\" is not a duration such as 500ms, 10s or 1m30s");
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    if rest == "0" {
-        return Ok(total);
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        total += Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
-        rest = &rest[end..];
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,15 +127,5 @@ mod tests {
         assert_eq!(kept, ["apiserver", "--secure-port=9443", "-v=4"]);
         assert_eq!(leftovers, ["--etcd-servers", "--logtostderr", "--audit-log-path", "--watch-cache"]);
         assert_eq!(normalized("--virtual-clutser-with-control-plane=true --x").1.len(), 1);
-    }
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, milliseconds) in [("10s", 10_000), ("1m30s", 90_000), ("500ms", 500), ("0", 0), ("0s", 0), ("1.5h", 5_400_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in ["", "10", "s", "10x", "-1s", "1e9999h"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

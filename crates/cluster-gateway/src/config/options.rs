@@ -54,7 +54,7 @@ pub struct ApiserverOptions {
     pub tls_private_key_file: Option<PathBuf>,
 
     /// How long /readyz fails before the socket closes at a stop
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = super::compat::duration, help_heading = "Serving")]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::request::duration, help_heading = "Serving")]
     pub shutdown_delay_duration: Duration,
 
     /// Kubeconfig of the hub [default: the pod's service account]
@@ -110,7 +110,7 @@ pub struct ApiserverOptions {
     pub authentication_tolerate_lookup_failure: bool,
 
     /// How long a TokenReview's answer counts
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = super::compat::duration, help_heading = "Authentication")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authentication")]
     pub authentication_token_webhook_cache_ttl: Duration,
 
     /// Paths that everybody may read; a trailing * makes a prefix
@@ -118,11 +118,11 @@ pub struct ApiserverOptions {
     pub authorization_always_allow_paths: Vec<String>,
 
     /// How long an answer "allowed" counts
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = super::compat::duration, help_heading = "Authorization")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authorization")]
     pub authorization_webhook_cache_authorized_ttl: Duration,
 
     /// How long an answer "denied" counts
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = super::compat::duration, help_heading = "Authorization")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authorization")]
     pub authorization_webhook_cache_unauthorized_ttl: Duration,
 
     /// Demand `create` on clustergateways/proxy for exec, attach, port-forward and other upgrades, besides the verb of

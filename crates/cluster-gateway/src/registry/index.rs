@@ -73,6 +73,15 @@ impl Index {
 /// One line per cluster that changes between usable and not, or between reasons.
 fn report(cluster: &Cluster, previous: Option<&Cluster>) {
     let reason = |cluster: &Cluster| cluster.upstream.as_ref().err().map(|Unusable(reason)| reason.clone());
+    if let Err(error) = &cluster.identity_rules
+        && previous.is_none_or(|previous| previous.identity_rules.as_ref().err() != Some(error))
+    {
+        tracing::warn!(
+            cluster = cluster.name,
+            %error,
+            "the identity rules of this cluster are refused; it is closed to requests that pass an identity on"
+        );
+    }
     let before = previous.map(reason);
     let now = reason(cluster);
     if before.as_ref() == Some(&now) {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_INSECURE, ANNOTATION_TLS_SERVER_NAME, CredentialType, EndpointType, LABEL_CREDENTIAL_TYPE,
+    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType, EndpointType, LABEL_CREDENTIAL_TYPE,
     LABEL_ENDPOINT_TYPE,
 };
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{Cluster, EndpointUrl, Unusable, Upstream};
 use crate::credential::Credential;
+use crate::identity::{RuleError, Rules};
 use crate::pki;
 use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
 
@@ -32,8 +33,10 @@ impl ClusterPolicy {
         let labels = metadata.labels.unwrap_or_default();
         let annotations = own(metadata.annotations.unwrap_or_default());
         let data = Data(secret.data.unwrap_or_default());
+        let name = metadata.name.unwrap_or_default();
         let mut cluster = Cluster {
-            name: metadata.name.unwrap_or_default(),
+            identity_rules: identity_rules(&annotations, &name),
+            name,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
             endpoint_type: labels
                 .get(LABEL_ENDPOINT_TYPE)
@@ -107,6 +110,13 @@ impl ClusterPolicy {
             ));
         }
         Ok(marked)
+    }
+}
+
+fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Result<Rules, RuleError> {
+    match annotations.get(ANNOTATION_PROXY_CONFIGURATION) {
+        Some(yaml) => Rules::parse(yaml, Some(cluster)),
+        None => Ok(Rules::default()),
     }
 }
 
