@@ -3,6 +3,7 @@
 //! The modules are declared in the order in which to read them. A module imports only from modules declared below it;
 //! `tests/it/tidy.rs` holds that.
 
+pub mod api;
 pub mod authn;
 pub mod authz;
 pub mod body;

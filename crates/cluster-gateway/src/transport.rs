@@ -77,3 +77,11 @@ impl TransportError {
 pub struct Transport {
     spec: TransportSpec,
 }
+
+impl Transport {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(spec: TransportSpec) -> Self {
+        Self { spec }
+    }
+}
