@@ -7,8 +7,6 @@ use clap::{Parser, Subcommand};
 mod apiserver;
 mod version;
 
-pub use version::BuildInfo;
-
 use crate::config;
 
 /// One Kubernetes API path per cluster.

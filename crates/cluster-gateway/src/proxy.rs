@@ -10,6 +10,7 @@ use http::{Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::authz::Permit;
+use crate::identity;
 use crate::body::{Body, Observer};
 use crate::registry::Upstream;
 use crate::request::ProxyTarget;
@@ -26,6 +27,8 @@ pub struct Exchange<'e> {
     pub permit: &'e Permit<ProxyTarget>,
     /// The way to that cluster.
     pub upstream: &'e Upstream,
+    /// Whose identity the member sees.
+    pub identity: identity::Exchange<'e>,
     /// Where upgraded streams live, so that the process can wait for them.
     pub tasks: &'e TaskTracker,
     /// Sees the bytes of an upgraded stream, both directions, and its end. Dropped unused on any other answer.
@@ -57,8 +60,12 @@ pub async fn forward(
     peer: SocketAddr,
 ) -> Result<Response<Body>, Error> {
     let target = exchange.permit.target();
-    let outbound =
-        Outbound { cluster: &target.path.cluster, path: &target.path.path, upstream: exchange.upstream };
+    let outbound = Outbound {
+        cluster: &target.path.cluster,
+        path: &target.path.path,
+        upstream: exchange.upstream,
+        identity: &exchange.identity,
+    };
     if target.upgrade {
         upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer).await
     } else {
@@ -74,6 +81,7 @@ struct Outbound<'o> {
     /// Path at the member, escaped, without its base path.
     path: &'o str,
     upstream: &'o Upstream,
+    identity: &'o identity::Exchange<'o>,
 }
 
 impl Outbound<'_> {
@@ -93,6 +101,7 @@ impl Outbound<'_> {
         let mut headers = parts.headers;
         headers::strip_request(&mut headers);
         headers::append_forwarded_for(&mut headers, peer.ip());
+        self.identity.apply(&mut headers)?;
         self.upstream.credential.attach(&mut headers);
         *request.headers_mut() = headers;
         Ok(request)

@@ -106,7 +106,7 @@ impl Recording {
 
     /// The request is proxied. The cluster is not known to exist yet.
     pub fn proxied(&self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
-        self.0.labels =
+        self.0.lock().labels =
             Some(Labels::of(method, &target.path.path, query.unwrap_or_default(), target.upgrade));
     }
 

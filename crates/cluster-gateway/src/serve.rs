@@ -221,13 +221,10 @@ fn spawn_clusters(
     hub: &Hub,
     gateway: &Arc<Gateway>,
 ) {
-    let policy = ClusterPolicy {
-        allow_insecure: config.allow_insecure_clusters,
-        transport: Arc::new(TransportOptions {
-            addresses: AddressPolicy { allow_loopback: config.allow_loopback_clusters },
-            ..TransportOptions::default()
-        }),
-    };
+    let mut transport = TransportOptions::default();
+    transport.addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let policy =
+        ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
     let index = Index::new(Arc::clone(&gateway.registry), policy);
     let source = SecretSource { namespace: config.secret_namespace.clone() };
     let client = hub.client();

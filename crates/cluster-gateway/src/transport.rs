@@ -163,11 +163,3 @@ impl From<TransportError> for Failure {
         Self { error, unsent: None }
     }
 }
-
-impl Transport {
-    /// No connection yet.
-    #[must_use]
-    pub fn new(spec: TransportSpec) -> Self {
-        Self { spec }
-    }
-}

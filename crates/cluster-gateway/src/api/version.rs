@@ -27,17 +27,18 @@ pub struct VersionInfo {
 }
 
 impl VersionInfo {
-    /// The version of this package on this platform, built from `commit` (empty when unknown) with `compiler`.
+    /// The version of this binary. Commit and date are taken from `CLUSTER_GATEWAY_GIT_COMMIT` and
+    /// `CLUSTER_GATEWAY_BUILD_DATE` in the environment of the build; empty when not given.
     #[must_use]
-    pub fn of_package(commit: &str, build_date: &str) -> Self {
+    pub fn current() -> Self {
         let platform = format!("{}/{}", std::env::consts::OS, go_arch(std::env::consts::ARCH));
         Self {
             major: env!("CARGO_PKG_VERSION_MAJOR").to_owned(),
             minor: env!("CARGO_PKG_VERSION_MINOR").to_owned(),
             git_version: concat!("v", env!("CARGO_PKG_VERSION")).to_owned(),
-            git_commit: commit.to_owned(),
-            git_tree_state: String::new(),
-            build_date: build_date.to_owned(),
+            git_commit: option_env!("CLUSTER_GATEWAY_GIT_COMMIT").unwrap_or_default().to_owned(),
+            git_tree_state: option_env!("CLUSTER_GATEWAY_GIT_TREE_STATE").unwrap_or_default().to_owned(),
+            build_date: option_env!("CLUSTER_GATEWAY_BUILD_DATE").unwrap_or_default().to_owned(),
             go_version: "none (Rust)".to_owned(),
             compiler: "rustc".to_owned(),
             platform,

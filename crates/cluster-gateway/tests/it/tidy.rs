@@ -103,7 +103,7 @@ fn every_rule_that_a_test_names_is_in_the_contract() {
     let crates = workspace().join("crates");
     let mut wrong = Vec::new();
     // The examples of names in the tests of xtask name no rule.
-    for file in rust_files(&crates).into_iter().filter(|file| !file.starts_with(crates.join("xtask"))) {
+    for file in rust_files(&crates).into_iter().filter(|file| !file.starts_with(crates.join("xtask/src"))) {
         for (name, rules) in named_rules(&read(&file)) {
             if !rules.is_subset(&known) {
                 wrong.push(format!("{name} in {}", relative(&file, &crates)));
