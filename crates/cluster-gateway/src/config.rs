@@ -163,10 +163,14 @@ fn address(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> SocketAddr
 
 fn tls(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Option<TlsFiles> {
     match (&options.tls_cert_file, &options.tls_private_key_file) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
+        (Some(certificate), Some(key)) => {
+            Some(TlsFiles { certificate: certificate.clone(), key: key.clone() })
+        }
         (None, None) => None,
         _ => {
-            mistakes.push("--tls-cert-file and --tls-private-key-file belong together; give both or none".to_owned());
+            mistakes.push(
+                "--tls-cert-file and --tls-private-key-file belong together; give both or none".to_owned(),
+            );
             None
         }
     }
@@ -192,7 +196,9 @@ fn check_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
     ];
     for (flag, path) in files {
         let Some(path) = path else { continue };
-        if let Err(error) = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut [0])) {
+        if let Err(error) =
+            std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut [0]))
+        {
             mistakes.push(format!("{flag}: cannot read {}: {error}", path.display()));
         }
     }

@@ -21,7 +21,9 @@ use crate::identity::{self, Rules};
 use crate::proxy;
 use crate::record::{Recorder, Recording, wants_pretty};
 use crate::registry::{Cluster, Registry};
-use crate::request::{DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value};
+use crate::request::{
+    DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
+};
 use crate::server::Handler;
 use crate::status::Error;
 
@@ -61,7 +63,11 @@ pub struct IdentityPassing {
 }
 
 impl Handler for Gateway {
-    async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
         let recording = Recording::start(&self.recorder, &request);
         let pretty = wants_pretty(&request);
         let routed = AssertUnwindSafe(self.route(&connection, request, &recording)).catch_unwind().await;
@@ -154,7 +160,9 @@ impl Gateway {
 
     /// Rule 132: what still comes on kept connections while the process drains.
     fn refuse_while_stopping(&self, info: &RequestInfo) -> Result<(), Error> {
-        let open = |path: &str| ["/readyz", "/livez", "/healthz", "/metrics"].iter().any(|root| path.starts_with(root));
+        let open = |path: &str| {
+            ["/readyz", "/livez", "/healthz", "/metrics"].iter().any(|root| path.starts_with(root))
+        };
         let answered = matches!(info, RequestInfo::Document(target) if open(&target.path));
         if self.stopping.load(Ordering::Relaxed) && !answered { Err(Error::ShuttingDown) } else { Ok(()) }
     }
@@ -168,7 +176,8 @@ impl IdentityPassing {
         cluster: &'a Cluster,
         query: Option<&str>,
     ) -> Result<identity::Exchange<'a>, Error> {
-        let asked = || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
+        let asked =
+            || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
         if !self.always && !asked() {
             return Ok(identity::Exchange::Gateway);
         }
@@ -203,8 +212,9 @@ async fn within_deadline(
 ) -> Result<Response<Body>, Error> {
     let asked = query_value(parts.uri.query().unwrap_or_default(), "timeout");
     let asked = asked.filter(|text| !text.is_empty()).map(|text| {
-        crate::request::duration(&text)
-            .map_err(|error| Error::BadRequest(format!("invalid timeout specified in the request URL - {error}")))
+        crate::request::duration(&text).map_err(|error| {
+            Error::BadRequest(format!("invalid timeout specified in the request URL - {error}"))
+        })
     });
     let deadline = match asked.transpose()? {
         Some(asked) if !asked.is_zero() => asked.min(DEADLINE),

@@ -72,7 +72,8 @@ impl Exchange<'_> {
                 write(headers, &user.name, &user.groups, "")?;
                 for (key, values) in &user.extra {
                     let name = format!("impersonate-extra-{}", escape_key(key));
-                    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unwritable("an extra key"))?;
+                    let name =
+                        HeaderName::from_bytes(name.as_bytes()).map_err(|_| unwritable("an extra key"))?;
                     for value in values {
                         headers.append(name.clone(), value_of(value, "an extra value")?);
                     }
@@ -107,7 +108,9 @@ fn value_of(text: &str, what: &str) -> Result<HeaderValue, Error> {
 }
 
 fn unwritable(what: &str) -> Error {
-    Error::BadRequest(format!("{what} of the caller holds characters that cannot be passed on to the cluster"))
+    Error::BadRequest(format!(
+        "{what} of the caller holds characters that cannot be passed on to the cluster"
+    ))
 }
 
 /// Escapes what a header name cannot hold, and the escape sign itself (rule 151).

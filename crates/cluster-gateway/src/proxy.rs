@@ -10,8 +10,8 @@ use http::{Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::authz::Permit;
-use crate::identity;
 use crate::body::{Body, Observer};
+use crate::identity;
 use crate::registry::Upstream;
 use crate::request::ProxyTarget;
 use crate::status::Error;

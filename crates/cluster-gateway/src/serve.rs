@@ -77,9 +77,9 @@ impl Server {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let hub = Hub::connect(&config.hub).await?;
         let tls = tls(&config).await?;
-        let listener = Listener::bind(config.address, Arc::clone(&tls))
-            .await
-            .with_context(|| format!("cannot listen on {}; is the port taken or privileged?", config.address))?;
+        let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
+            format!("cannot listen on {}; is the port taken or privileged?", config.address)
+        })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
         let gateway = Arc::new(gateway(&config, &hub, address, &loaded)?);
@@ -110,7 +110,9 @@ impl Server {
             match self.tasks.join_next().await {
                 Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(error))) => return error,
-                Some(Err(error)) => return anyhow::Error::new(error).context("a task of the server panicked"),
+                Some(Err(error)) => {
+                    return anyhow::Error::new(error).context("a task of the server panicked");
+                }
                 None => std::future::pending().await,
             }
         }
@@ -145,7 +147,12 @@ async fn tls(config: &Config) -> anyhow::Result<Arc<TlsReloader>> {
     Ok(Arc::new(TlsReloader::new(certificate)))
 }
 
-fn gateway(config: &Config, hub: &Hub, address: SocketAddr, loaded: &Arc<AtomicBool>) -> anyhow::Result<Gateway> {
+fn gateway(
+    config: &Config,
+    hub: &Hub,
+    address: SocketAddr,
+    loaded: &Arc<AtomicBool>,
+) -> anyhow::Result<Gateway> {
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(Recorder::default());
     let stopping = Arc::new(AtomicBool::new(false));
@@ -239,7 +246,10 @@ async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -
             Ok(()) => break,
             Err(LoadError::Unreachable(cause)) => {
                 if !reported {
-                    tracing::warn!(cause, "the hub cannot be reached; not ready until it is; trying again every second");
+                    tracing::warn!(
+                        cause,
+                        "the hub cannot be reached; not ready until it is; trying again every second"
+                    );
                     reported = true;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,5 +1,6 @@
 //! `cluster-gateway apiserver`
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -44,12 +45,15 @@ pub(super) fn run(options: ApiserverOptions, leftovers: &[Leftover]) -> ExitCode
 /// klog's levels, roughly: what an operator asks for with `-v`.
 fn start_log(verbosity: u8, format: &str) {
     let filter = match verbosity {
-        0..=3 => "info,kube=warn,hyper=warn,tower=warn",
-        4..=5 => "info,cluster_gateway=debug,kube=warn,hyper=warn",
-        6..=7 => "debug,hyper=info,h2=info,rustls=info,tower=info",
+        0..=3 => "info,kube_client=off,kube_runtime=off,hyper=warn",
+        4..=5 => "info,cluster_gateway=debug,kube_client=off,kube_runtime=off,hyper=warn",
+        6..=7 => "debug,hyper=info,h2=info,rustls=info",
         _ => "debug,cluster_gateway=trace",
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A log that is started already belongs to whoever started it.
     let _ = match format {
         "json" => builder.json().try_init(),

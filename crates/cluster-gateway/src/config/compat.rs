@@ -33,7 +33,11 @@ const IGNORED: [(&str, Takes, &str); 27] = [
     ("--enable-admission-plugins", Takes::Value, NO_ADMISSION),
     ("--disable-admission-plugins", Takes::Value, NO_ADMISSION),
     ("--standalone-debug-mode", Takes::Switch, "this mode of the original does not exist"),
-    ("--virtual-clutser-with-control-plane", Takes::Switch, "the control plane is always listed, as the original does"),
+    (
+        "--virtual-clutser-with-control-plane",
+        Takes::Switch,
+        "the control plane is always listed, as the original does",
+    ),
     ("--tracing-config-file", Takes::Value, NOT_YET),
     ("--egress-selector-config-file", Takes::Value, NOT_YET),
     ("--audit-", Takes::Value, NOT_YET),
@@ -122,8 +126,9 @@ mod tests {
 
     #[test]
     fn rule_135_flags_without_effect_are_taken_with_their_values() {
-        let (kept, leftovers) =
-            normalized("apiserver --etcd-servers http://x --secure_port=9443 --logtostderr -v=4 --audit-log-path=- --watch-cache");
+        let (kept, leftovers) = normalized(
+            "apiserver --etcd-servers http://x --secure_port=9443 --logtostderr -v=4 --audit-log-path=- --watch-cache",
+        );
         assert_eq!(kept, ["apiserver", "--secure-port=9443", "-v=4"]);
         assert_eq!(leftovers, ["--etcd-servers", "--logtostderr", "--audit-log-path", "--watch-cache"]);
         assert_eq!(normalized("--virtual-clutser-with-control-plane=true --x").1.len(), 1);

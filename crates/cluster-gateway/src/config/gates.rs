@@ -19,8 +19,11 @@ impl FeatureGates {
     /// If an item is not `NAME=true` or `NAME=false`.
     pub fn parse(items: &[String]) -> Result<Self, String> {
         let mut gates = Self::default();
-        for item in items.iter().flat_map(|item| item.split(',')).map(str::trim).filter(|item| !item.is_empty()) {
-            let (name, value) = item.split_once('=').ok_or_else(|| format!("\"{item}\" has no =true or =false"))?;
+        for item in
+            items.iter().flat_map(|item| item.split(',')).map(str::trim).filter(|item| !item.is_empty())
+        {
+            let (name, value) =
+                item.split_once('=').ok_or_else(|| format!("\"{item}\" has no =true or =false"))?;
             let value = match value.trim().to_ascii_lowercase().as_str() {
                 "true" | "t" | "1" => true,
                 "false" | "f" | "0" => false,
@@ -48,7 +51,8 @@ mod tests {
 
     #[test]
     fn rule_135_unknown_gates_are_taken_and_named() {
-        let gates = parse("APIPriorityAndFairness=false,ClientIdentityPenetration=true").expect("known forms");
+        let gates =
+            parse("APIPriorityAndFairness=false,ClientIdentityPenetration=true").expect("known forms");
         assert!(gates.client_identity_penetration && !gates.healthiness_check);
         assert_eq!(gates.ignored, ["APIPriorityAndFairness=false"]);
     }

@@ -86,7 +86,13 @@ pub struct ApiserverOptions {
     pub requestheader_allowed_names: Vec<String>,
 
     /// Headers that carry the user's name
-    #[arg(long, value_name = "HEADER,…", value_delimiter = ',', default_value = "x-remote-user", help_heading = "Authentication")]
+    #[arg(
+        long,
+        value_name = "HEADER,…",
+        value_delimiter = ',',
+        default_value = "x-remote-user",
+        help_heading = "Authentication"
+    )]
     pub requestheader_username_headers: Vec<String>,
 
     /// Headers that carry the user's id
@@ -94,11 +100,23 @@ pub struct ApiserverOptions {
     pub requestheader_uid_headers: Vec<String>,
 
     /// Headers that carry groups
-    #[arg(long, value_name = "HEADER,…", value_delimiter = ',', default_value = "x-remote-group", help_heading = "Authentication")]
+    #[arg(
+        long,
+        value_name = "HEADER,…",
+        value_delimiter = ',',
+        default_value = "x-remote-group",
+        help_heading = "Authentication"
+    )]
     pub requestheader_group_headers: Vec<String>,
 
     /// Prefixes of headers that carry extra attributes
-    #[arg(long, value_name = "PREFIX,…", value_delimiter = ',', default_value = "x-remote-extra-", help_heading = "Authentication")]
+    #[arg(
+        long,
+        value_name = "PREFIX,…",
+        value_delimiter = ',',
+        default_value = "x-remote-extra-",
+        help_heading = "Authentication"
+    )]
     pub requestheader_extra_headers_prefix: Vec<String>,
 
     /// Do not read the hub's authentication configuration
@@ -114,7 +132,13 @@ pub struct ApiserverOptions {
     pub authentication_token_webhook_cache_ttl: Duration,
 
     /// Paths that everybody may read; a trailing * makes a prefix
-    #[arg(long, value_name = "PATH,…", value_delimiter = ',', default_value = "/healthz,/readyz,/livez", help_heading = "Authorization")]
+    #[arg(
+        long,
+        value_name = "PATH,…",
+        value_delimiter = ',',
+        default_value = "/healthz,/readyz,/livez",
+        help_heading = "Authorization"
+    )]
     pub authorization_always_allow_paths: Vec<String>,
 
     /// How long an answer "allowed" counts

@@ -62,7 +62,12 @@ impl Rules {
             RuleError::Yaml(error.to_string().lines().next().unwrap_or_default().to_owned())
         })?;
         let rules = document.spec.client_identity_exchanger.rules;
-        rules.into_iter().enumerate().map(|(index, raw)| raw.compile(index, cluster)).collect::<Result<_, _>>().map(Self)
+        rules
+            .into_iter()
+            .enumerate()
+            .map(|(index, raw)| raw.compile(index, cluster))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// How many rules there are.
@@ -103,12 +108,18 @@ impl Rule {
     /// Whether anything but the cluster decides.
     pub(super) fn names_a_caller(&self) -> bool {
         let Source { user, group, uid, user_pattern, group_pattern, .. } = &self.source;
-        user.is_some() || group.is_some() || uid.is_some() || user_pattern.is_some() || group_pattern.is_some()
+        user.is_some()
+            || group.is_some()
+            || uid.is_some()
+            || user_pattern.is_some()
+            || group_pattern.is_some()
     }
 
     fn is_loosely_privileged(&self) -> bool {
         let anchored = |pattern: &Option<Regex>| {
-            pattern.as_ref().is_some_and(|regex| regex.as_str().starts_with('^') && regex.as_str().ends_with('$'))
+            pattern
+                .as_ref()
+                .is_some_and(|regex| regex.as_str().starts_with('^') && regex.as_str().ends_with('$'))
         };
         let Source { user, group, user_pattern, group_pattern, .. } = &self.source;
         matches!(self.action, Action::Privileged)
@@ -121,14 +132,19 @@ impl Rule {
 
 impl Source {
     fn matches(&self, user: &UserInfo, cluster: &str) -> bool {
-        let equal = |expected: &Option<String>, value: &str| expected.as_deref().is_none_or(|text| text == value);
-        let fits = |pattern: &Option<Regex>, value: &str| pattern.as_ref().is_none_or(|regex| regex.is_match(value));
+        let equal =
+            |expected: &Option<String>, value: &str| expected.as_deref().is_none_or(|text| text == value);
+        let fits =
+            |pattern: &Option<Regex>, value: &str| pattern.as_ref().is_none_or(|regex| regex.is_match(value));
         equal(&self.user, &user.name)
             && self.group.as_ref().is_none_or(|group| user.in_group(group))
             && equal(&self.uid, &user.uid)
             && equal(&self.cluster, cluster)
             && fits(&self.user_pattern, &user.name)
-            && self.group_pattern.as_ref().is_none_or(|regex| user.groups.iter().any(|group| regex.is_match(group)))
+            && self
+                .group_pattern
+                .as_ref()
+                .is_none_or(|regex| user.groups.iter().any(|group| regex.is_match(group)))
             && fits(&self.cluster_pattern, cluster)
     }
 }
@@ -223,10 +239,9 @@ impl RawSource {
     fn compile(self, cluster: Option<&str>) -> Result<Source, String> {
         let pattern = |name: &str, text: Option<String>| {
             text.map(|text| {
-                RegexBuilder::new(&text)
-                    .size_limit(1 << 20)
-                    .build()
-                    .map_err(|error| format!("source.{name} is not a regular expression: {}", one_line(&error)))
+                RegexBuilder::new(&text).size_limit(1 << 20).build().map_err(|error| {
+                    format!("source.{name} is not a regular expression: {}", one_line(&error))
+                })
             })
             .transpose()
         };
@@ -240,7 +255,11 @@ impl RawSource {
             group_pattern: pattern("groupPattern", self.group_pattern)?,
             cluster_pattern: pattern("clusterPattern", self.cluster_pattern)?,
         };
-        if source.is_empty() { Err("its source names nothing, so it would match everybody".to_owned()) } else { Ok(source) }
+        if source.is_empty() {
+            Err("its source names nothing, so it would match everybody".to_owned())
+        } else {
+            Ok(source)
+        }
     }
 }
 

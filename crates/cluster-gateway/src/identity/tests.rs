@@ -26,7 +26,11 @@ fn one_rule(rule: &str) -> Result<Rules, RuleError> {
 }
 
 fn user(name: &str, groups: &[&str]) -> UserInfo {
-    UserInfo { name: name.into(), groups: groups.iter().map(|group| (*group).to_owned()).collect(), ..UserInfo::default() }
+    UserInfo {
+        name: name.into(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..UserInfo::default()
+    }
 }
 
 fn headers(exchange: &Exchange<'_>) -> Vec<(String, String)> {
@@ -75,7 +79,8 @@ fn rule_153_the_clusters_rules_come_before_the_global_ones_and_the_first_match_w
     assert_eq!(exchange(&ux, "c", [&global]).unwrap(), Exchange::Gateway);
     assert_eq!(headers(&exchange(&ux, "c", [&own, &global]).unwrap()), pairs(&[("impersonate-user", "own")]));
     let dev = user("dev-1", &[]);
-    let expected = pairs(&[("impersonate-user", "developer"), ("impersonate-group", "devs"), ("impersonate-uid", "7")]);
+    let expected =
+        pairs(&[("impersonate-user", "developer"), ("impersonate-group", "devs"), ("impersonate-uid", "7")]);
     assert_eq!(headers(&exchange(&dev, "c", [&own, &global]).unwrap()), expected);
     let alice = user("alice", &[]);
     assert_eq!(exchange(&alice, "c", [&own, &global]).unwrap(), Exchange::Caller(&alice));
@@ -118,7 +123,8 @@ fn rule_154_what_is_not_understood_is_refused() {
 
 #[test]
 fn rule_155_patterns_are_unanchored_and_loose_privileges_are_named() {
-    let loose = one_rule("{name: l, type: PrivilegedIdentityExchanger, source: {userPattern: 'admin'}}").unwrap();
+    let loose =
+        one_rule("{name: l, type: PrivilegedIdentityExchanger, source: {userPattern: 'admin'}}").unwrap();
     let user = user("not-an-admin-really", &[]);
     assert_eq!(exchange(&user, "c", [&loose]).unwrap(), Exchange::Gateway);
     assert_eq!(loose.loosely_privileged().collect::<Vec<_>>(), ["l"]);

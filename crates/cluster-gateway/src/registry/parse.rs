@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType, EndpointType, LABEL_CREDENTIAL_TYPE,
-    LABEL_ENDPOINT_TYPE,
+    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
+    EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
 };
 use k8s_openapi::api::core::v1::Secret;
 

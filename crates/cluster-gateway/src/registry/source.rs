@@ -42,7 +42,10 @@ impl SecretSource {
             while let Some(event) = next {
                 match event {
                     Ok(event) => {
-                        failures.recovered(&self.namespace);
+                        // A watch that starts over says `Init` before it has reached anybody.
+                        if !matches!(event, Event::Init) {
+                            failures.recovered(&self.namespace);
+                        }
                         changed |= handle(event, &mut index, &mut listed);
                     }
                     Err(error) => failures.failed(&self.namespace, &error),
@@ -110,7 +113,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let next = error.to_string();
+        // Some libraries print their causes themselves.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
         cause = error.source();
     }
     text
