@@ -1,0 +1,168 @@
+//! The hub's HTTP.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cluster_gateway::request::{query_value, watches};
+use futures_util::stream;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::objects::Selection;
+use super::{Fault, Shared, State};
+
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// Serves until it is dropped, connections included.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+        let http = hyper::server::conn::http1::Builder::new();
+        connections.spawn(http.serve_connection(TokioIo::new(stream), service));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Answer> {
+    let (parts, body) = request.into_parts();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let agent = parts.headers.get(header::USER_AGENT).map_or("", |value| value.to_str().unwrap_or_default());
+    let fault = shared.state().record(format!("{} {path}?{query}", parts.method), agent, path);
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    match fault {
+        Some(Fault::Code(code)) => {
+            return Ok(failure(StatusCode::from_u16(code).unwrap(), &format!("injected {code}")));
+        }
+        Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
+        None => {}
+    }
+    Ok(match (&parts.method, path.split('/').skip(1).collect::<Vec<_>>().as_slice()) {
+        (&Method::POST, ["apis", "authentication.k8s.io", "v1", "tokenreviews"]) => {
+            json(StatusCode::CREATED, &shared.state().token_review(&body))
+        }
+        (&Method::POST, ["apis", "authorization.k8s.io", "v1", "subjectaccessreviews"]) => {
+            json(StatusCode::CREATED, &shared.state().access_review(&body))
+        }
+        (&Method::GET, ["api", "v1", "namespaces", namespace, plural]) if watches(query) => {
+            watch(&shared, select(namespace, plural, query), query)
+        }
+        (&Method::GET, ["api", "v1", "namespaces", namespace, plural]) => {
+            json(StatusCode::OK, &shared.state().list(&select(namespace, plural, query)))
+        }
+        (&Method::GET, ["api", "v1", "namespaces", namespace, plural, name]) => {
+            match shared.state().objects.get(plural, namespace, name) {
+                Some(object) => json(StatusCode::OK, &object),
+                None => failure(StatusCode::NOT_FOUND, &format!("{plural} {name:?} not found")),
+            }
+        }
+        _ => failure(StatusCode::NOT_FOUND, "the server could not find the requested resource"),
+    })
+}
+
+impl State {
+    /// Writes a request down; returns what is to go wrong with it.
+    fn record(&mut self, line: String, agent: &str, path: &str) -> Option<Fault> {
+        self.requests.push(line);
+        self.user_agents.push(agent.to_owned());
+        let at = self.faults.iter().position(|(part, ..)| path.contains(part.as_str()))?;
+        let (_, fault, once) = self.faults[at];
+        if once {
+            self.faults.remove(at);
+        }
+        Some(fault)
+    }
+
+    fn token_review(&mut self, body: &[u8]) -> Value {
+        let mut review: Value = serde_json::from_slice(body).unwrap();
+        let token = review["spec"]["token"].as_str().unwrap_or_default().to_owned();
+        self.token_reviews.push(serde_json::from_value(review["spec"].clone()).unwrap());
+        review["status"] = match (&self.token_status, self.tokens.get(&token)) {
+            (Some(status), _) => status.clone(),
+            (None, Some(user)) => json!({"authenticated": true, "user": {"username": user.name,
+                "uid": user.uid, "groups": user.groups, "extra": user.extra}}),
+            (None, None) => json!({"authenticated": false, "error": "[invalid bearer token]"}),
+        };
+        review
+    }
+
+    fn access_review(&mut self, body: &[u8]) -> Value {
+        let mut review: Value = serde_json::from_slice(body).unwrap();
+        let spec = serde_json::from_value(review["spec"].clone()).unwrap();
+        let allowed = self.rules.iter().any(|rule| rule(&spec));
+        self.access_reviews.push(spec);
+        review["status"] = self.access_status.clone().unwrap_or_else(|| json!({"allowed": allowed}));
+        review
+    }
+
+    fn list(&self, selection: &Selection) -> Value {
+        let kind = if selection.plural == "secrets" { "SecretList" } else { "ConfigMapList" };
+        let metadata = json!({"resourceVersion": self.objects.version().to_string()});
+        let items = self.objects.list(selection);
+        json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items})
+    }
+}
+
+fn select(namespace: &str, plural: &str, query: &str) -> Selection {
+    let value = |key: &str| query_value(query, key).map(Cow::into_owned).filter(|value| !value.is_empty());
+    let name =
+        value("fieldSelector").and_then(|fields| Some(fields.strip_prefix("metadata.name=")?.to_owned()));
+    let labels = value("labelSelector").map(|terms| terms.split(',').map(str::to_owned).collect());
+    Selection {
+        plural: plural.to_owned(),
+        namespace: namespace.to_owned(),
+        name,
+        labels: labels.unwrap_or_default(),
+    }
+}
+
+fn watch(shared: &Arc<Shared>, selection: Selection, query: &str) -> Answer {
+    let version = query_value(query, "resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let (changed, cut) = (shared.changed.subscribe(), shared.cut.subscribe());
+    let start = (Arc::clone(shared), selection, version, changed, cut);
+    let events = stream::unfold(start, |(shared, selection, version, mut changed, mut cut)| async move {
+        loop {
+            changed.borrow_and_update();
+            let (events, next) = {
+                let state = shared.state();
+                (state.objects.since(version, &selection), state.objects.version())
+            };
+            if !events.is_empty() {
+                let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+                let frame = Ok::<_, Infallible>(Frame::data(Bytes::from(lines)));
+                return Some((frame, (shared, selection, next, changed, cut)));
+            }
+            tokio::select! {
+                alive = changed.changed() => alive.ok()?,
+                _ = cut.changed() => return None,
+            }
+        }
+    });
+    let mut response = Response::new(StreamBody::new(events).boxed_unsync());
+    response.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    response
+}
+
+fn failure(code: StatusCode, message: &str) -> Answer {
+    let reason = if code == StatusCode::NOT_FOUND { "NotFound" } else { "" };
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "code": code.as_u16(), "reason": reason, "message": message});
+    json(code, &status)
+}
+
+fn json(code: StatusCode, value: &Value) -> Answer {
+    let body = Full::new(Bytes::from(value.to_string())).boxed_unsync();
+    Response::builder().status(code).header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
+}
