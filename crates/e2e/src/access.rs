@@ -1,11 +1,9 @@
 //! How somebody reaches an API server: its address, whom to trust, and the proof of who asks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::curl::Curl;
 use crate::kubectl::Kubectl;
@@ -24,18 +22,20 @@ pub enum Credential {
 }
 
 /// One way to one API server, as files for the programs that want files.
+///
+/// The files stay until the process has ended: a server may read its kubeconfig again at any time.
 #[derive(Clone, Debug)]
 pub struct Access {
     server: String,
     ca: String,
     credential: Credential,
-    directory: Arc<TempDir>,
+    directory: PathBuf,
 }
 
 impl Access {
     /// Somebody with `credential` who trusts the certificates that `ca` (PEM) has issued.
     pub fn new(server: &str, ca: &str, credential: Credential) -> Result<Self> {
-        let directory = Arc::new(scratch::directory("access")?);
+        let directory = scratch::directory("access")?.keep();
         let access = Self { server: server.to_owned(), ca: ca.to_owned(), credential, directory };
         access.write("ca.crt", ca)?;
         if let Credential::X509(identity) = &access.credential {
@@ -126,7 +126,7 @@ impl Access {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

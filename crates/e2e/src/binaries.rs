@@ -109,12 +109,16 @@ impl Build {
     fn build(&self, name: &str, binary: &Path) -> Result<()> {
         let package = PACKAGES.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
         let partial = binary.with_extension("partial");
-        eprintln!("e2e: building {name} into {}, once (all of them: some 6 minutes from nothing)", self.output.display());
+        eprintln!(
+            "e2e: building {name} into {}, once (all of them: some 6 minutes from nothing)",
+            self.output.display()
+        );
         let begun = Instant::now();
         let mut command = process::command("go");
         command.args(["build", "-ldflags", &self.ldflags, "-o"]).arg(&partial).arg(package);
         command.current_dir(&self.module).env("CGO_ENABLED", "0").env("GOWORK", "off");
-        run(command).with_context(|| format!("build {name}: is Go installed? (or set KUBEBUILDER_ASSETS)"))?;
+        run(command)
+            .with_context(|| format!("build {name}: is Go installed? (or set KUBEBUILDER_ASSETS)"))?;
         fs::rename(&partial, binary).with_context(|| format!("move {}", binary.display()))?;
         eprintln!("e2e: built {name} in {:.0?}", begun.elapsed());
         Ok(())
@@ -124,7 +128,8 @@ impl Build {
 /// Without these, Kubernetes' own programs say that they are v0.0.0.
 fn ldflags(go_mod: &str) -> Result<String> {
     let version = go_mod.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
-    let version = version.and_then(|rest| rest.split_whitespace().next()).context("no k8s.io/kubernetes in go.mod")?;
+    let version =
+        version.and_then(|rest| rest.split_whitespace().next()).context("no k8s.io/kubernetes in go.mod")?;
     let mut parts = version.split('.');
     let (major, minor) = parts.next().zip(parts.next()).context("a version of three parts")?;
     let package = "k8s.io/component-base/version";
@@ -153,10 +158,11 @@ fn build_gateway() -> Result<PathBuf> {
     command.stdout(File::create(&messages).context("create a file for cargo's messages")?);
     run(command).context("build cluster-gateway")?;
     let messages = fs::read_to_string(messages).context("read cargo's messages")?;
-    let executable = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
-        let ours = message["target"]["name"] == "cluster-gateway";
-        message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
-    });
+    let executable =
+        messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+            let ours = message["target"]["name"] == "cluster-gateway";
+            message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+        });
     executable.context("cargo built no cluster-gateway")
 }
 

@@ -53,8 +53,7 @@ impl ControlPlane {
         let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd_url, port);
         let mut apiserver = Server::start("kube-apiserver", command, directory.path())?;
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
-        let admin =
-            Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
+        let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
         apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))?;
         Ok(Self { ca, front_proxy_ca, admin, _apiserver: apiserver, _etcd: etcd, directory })
     }
@@ -84,7 +83,8 @@ impl ControlPlane {
                 "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
             },
         ]}))?;
-        let token = self.admin.kubectl(["create", "token", name, "--namespace", namespace]).run()?.success()?;
+        let token =
+            self.admin.kubectl(["create", "token", name, "--namespace", namespace]).run()?.success()?;
         self.admin.with(Credential::Token(token.trim().to_owned()))
     }
 

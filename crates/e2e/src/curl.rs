@@ -16,17 +16,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Curl {
     args: Vec<String>,
     timeout: Duration,
-    // The files that the arguments name live as long as this.
-    _access: Access,
 }
 
 impl Curl {
     pub(crate) fn new(access: &Access, method: &str, path: &str) -> Self {
         let url = format!("{}{path}", access.server());
-        let mut curl = Self { args: Vec::new(), timeout: TIMEOUT, _access: access.clone() };
+        let mut curl = Self { args: Vec::new(), timeout: TIMEOUT };
         // --path-as-is: what a test writes is what is sent, dots included.
         curl = curl.args(["--silent", "--show-error", "--noproxy", "*", "--path-as-is", "--globoff"]);
-        curl = curl.args(["--cacert", &access.ca_file().to_string_lossy(), "--request", method, "--url", &url]);
+        curl =
+            curl.args(["--cacert", &access.ca_file().to_string_lossy(), "--request", method, "--url", &url]);
         match (access.credential(), access.identity_files()) {
             (Credential::Token(token), _) => curl.header(&format!("Authorization: Bearer {token}")),
             (_, Some((certificate, key))) => {
@@ -66,7 +65,8 @@ impl Curl {
     /// Sends the request and reads the whole response; no response at all is an error.
     pub fn send(self) -> Result<Response> {
         let timeout = self.timeout;
-        let output = self.args(["--write-out", "\n%{response_code} %{content_type}"]).spawn()?.finish(timeout)?;
+        let output =
+            self.args(["--write-out", "\n%{response_code} %{content_type}"]).spawn()?.finish(timeout)?;
         let text = output.success()?;
         let (body, trailer) = text.rsplit_once('\n').context("curl wrote no trailer")?;
         let (code, content_type) = trailer.split_once(' ').context("curl wrote half a trailer")?;

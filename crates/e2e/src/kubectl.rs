@@ -29,7 +29,14 @@ pub struct Kubectl {
 impl Kubectl {
     pub(crate) fn new<S: AsRef<str>>(access: &Access, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { access: access.clone(), args, environment: Vec::new(), stdin: None, timeout: TIMEOUT, terminal: None }
+        Self {
+            access: access.clone(),
+            args,
+            environment: Vec::new(),
+            stdin: None,
+            timeout: TIMEOUT,
+            terminal: None,
+        }
     }
 
     /// Sets an environment variable.
@@ -70,7 +77,8 @@ impl Kubectl {
     pub fn spawn(self) -> Result<Running> {
         let program = Binaries::shared()?.kubectl.to_string_lossy();
         let kubeconfig = self.access.kubeconfig();
-        let mut line = vec![program.as_ref(), "--kubeconfig", kubeconfig.to_str().context("a path in UTF-8")?];
+        let mut line =
+            vec![program.as_ref(), "--kubeconfig", kubeconfig.to_str().context("a path in UTF-8")?];
         line.extend(self.args.iter().map(String::as_str));
         let mut command = match self.terminal {
             None => directly(&line),

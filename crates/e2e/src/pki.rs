@@ -64,7 +64,8 @@ impl Leaf {
 
     /// A server with these DNS names and IP addresses.
     pub fn server(names: &[&str]) -> Self {
-        let mut leaf = Self::with_usage(names.first().unwrap_or(&"server"), ExtendedKeyUsagePurpose::ServerAuth);
+        let mut leaf =
+            Self::with_usage(names.first().unwrap_or(&"server"), ExtendedKeyUsagePurpose::ServerAuth);
         leaf.names = names.iter().map(|&name| name.to_owned()).collect();
         leaf
     }
@@ -72,7 +73,13 @@ impl Leaf {
     /// A certificate for this use only.
     pub fn with_usage(name: &str, usage: ExtendedKeyUsagePurpose) -> Self {
         let common_name = name.to_owned();
-        Self { common_name, organizations: Vec::new(), names: Vec::new(), usages: vec![usage], expired: false }
+        Self {
+            common_name,
+            organizations: Vec::new(),
+            names: Vec::new(),
+            usages: vec![usage],
+            expired: false,
+        }
     }
 
     /// Adds an organization, which Kubernetes takes for a group.
@@ -111,7 +118,8 @@ impl Leaf {
 
 /// A private RSA key, which is what service account tokens are signed with everywhere.
 pub fn rsa_key() -> Result<String> {
-    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).context("generate an RSA key")?;
+    let key =
+        KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).context("generate an RSA key")?;
     Ok(key.serialize_pem())
 }
 

@@ -48,7 +48,8 @@ impl Pods {
         command.arg("--tls-private-key-file").arg(directory.path().join("tls.key"));
         command.arg("--client-ca-file").arg(directory.path().join("ca.crt"));
         let mut kubelet = Server::start("kubelet", command, directory.path())?;
-        kubelet.wait_ready(START_TIMEOUT, || Ok(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()))?;
+        kubelet
+            .wait_ready(START_TIMEOUT, || Ok(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()))?;
         create_objects(plane, port)?;
         Ok(Self { _kubelet: kubelet, _directory: directory })
     }
@@ -57,10 +58,14 @@ impl Pods {
 fn create_objects(plane: &ControlPlane, kubelet_port: u16) -> Result<()> {
     let node = "node";
     plane.admin().apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}))?;
-    patch_status(plane, "/api/v1/nodes/node", &json!({
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet_port}},
-    }))?;
+    patch_status(
+        plane,
+        "/api/v1/nodes/node",
+        &json!({
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet_port}},
+        }),
+    )?;
     plane.admin().apply(&json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": POD, "namespace": "default"},
         "spec": {
@@ -70,14 +75,18 @@ fn create_objects(plane: &ControlPlane, kubelet_port: u16) -> Result<()> {
         },
     }))?;
     // kubectl forwards ports only to a pod that runs.
-    patch_status(plane, &format!("/api/v1/namespaces/default/pods/{POD}"), &json!({
-        "phase": "Running",
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "containerStatuses": [{
-            "name": CONTAINER, "image": "none", "imageID": "none", "ready": true, "restartCount": 0,
-            "state": {"running": {}},
-        }],
-    }))
+    patch_status(
+        plane,
+        &format!("/api/v1/namespaces/default/pods/{POD}"),
+        &json!({
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{
+                "name": CONTAINER, "image": "none", "imageID": "none", "ready": true, "restartCount": 0,
+                "state": {"running": {}},
+            }],
+        }),
+    )
 }
 
 fn patch_status(plane: &ControlPlane, path: &str, status: &serde_json::Value) -> Result<()> {

@@ -88,7 +88,11 @@ impl Running {
         if enough(&output) {
             return Ok(output);
         }
-        bail!("{}: no {what:?} within {timeout:?}; stdout: {output}\nstderr: {}", self.what, self.stderr.text())
+        bail!(
+            "{}: no {what:?} within {timeout:?}; stdout: {output}\nstderr: {}",
+            self.what,
+            self.stderr.text()
+        )
     }
 
     /// What the program has written to its standard output so far.

@@ -26,8 +26,8 @@ pub fn target() -> PathBuf {
 
 /// A fresh directory under `target/e2e/PID`, removed on drop.
 ///
-/// What hangs on a `static` is never dropped, so the first call also removes what dead processes left behind.
-/// (Until then it is at hand: the logs of a failed run are in there.)
+/// What hangs on a `static` is never dropped: the first call removes what dead processes have left behind. Until then
+/// it is at hand, and the logs of a failed run are in there.
 pub fn directory(name: &str) -> Result<TempDir> {
     static OURS: LazyLock<PathBuf> = LazyLock::new(|| {
         let all = target().join("e2e");

@@ -7,7 +7,11 @@ use anyhow::{Result, anyhow};
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Asks `probe` until it gives a value; an error of the probe counts as "not yet" and is what a timeout reports.
-pub fn eventually<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn eventually<T>(
+    what: &str,
+    timeout: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + timeout;
     loop {
         let last = match probe() {

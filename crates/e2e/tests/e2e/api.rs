@@ -10,11 +10,13 @@ fn rule_200_rule_203_kubectl_prints_the_clusters() -> Result<()> {
     let table = world()?.hub.admin().kubectl(["get", "clustergateways"]).run()?.success()?;
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     ensure!(
-        rows.first().is_some_and(|row| *row == ["NAME", "PROVIDER", "CREDENTIAL-TYPE", "ENDPOINT-TYPE", "HEALTHY"]),
+        rows.first()
+            .is_some_and(|row| *row == ["NAME", "PROVIDER", "CREDENTIAL-TYPE", "ENDPOINT-TYPE", "HEALTHY"]),
         "{table}"
     );
     let row = |name: &str| rows.iter().find(|row| row.first() == Some(&name));
-    let has = |name: &str, word: &str| row(name).is_some_and(|row| row.contains(&word) && row.contains(&"Const"));
+    let has =
+        |name: &str, word: &str| row(name).is_some_and(|row| row.contains(&word) && row.contains(&"Const"));
     ensure!(has("member1", "X509Certificate"), "{table}");
     ensure!(has("member2", "ServiceAccountToken"), "{table}");
     Ok(())
@@ -38,14 +40,18 @@ fn rule_210_no_output_holds_a_credential() -> Result<()> {
 fn rule_021_rule_022_kubectl_lists_the_resources_of_the_group() -> Result<()> {
     let args = ["api-resources", "--api-group", GROUP, "--no-headers"];
     let text = world()?.hub.admin().kubectl(args).run()?.success()?;
-    let row: Option<Vec<&str>> =
-        text.lines().map(|line| line.split_whitespace().collect()).find(|row: &Vec<&str>| row[0] == "clustergateways");
+    let row: Option<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .find(|row: &Vec<&str>| row[0] == "clustergateways");
     ensure!(
-        row.as_deref() == Some(&["clustergateways", "cluster.core.oam.dev/v1alpha1", "false", "ClusterGateway"]),
+        row.as_deref()
+            == Some(&["clustergateways", "cluster.core.oam.dev/v1alpha1", "false", "ClusterGateway"]),
         "{text}"
     );
     let list = world()?.hub.admin().request("GET", BASE).send()?.json(200)?;
-    let names: Vec<_> = list["resources"].as_array().into_iter().flatten().map(|r| r["name"].clone()).collect();
+    let names: Vec<_> =
+        list["resources"].as_array().into_iter().flatten().map(|r| r["name"].clone()).collect();
     ensure!(names.contains(&"clustergateways/proxy".into()), "{list}");
     Ok(())
 }

@@ -74,7 +74,8 @@ fn rule_055_rule_064_a_certificate_of_an_unknown_ca_is_a_401() -> Result<()> {
 
 #[test]
 fn a_certificate_that_is_out_of_date_or_no_clients_is_a_401() -> Result<()> {
-    let server = Leaf::with_usage("admin", rcgen::ExtendedKeyUsagePurpose::ServerAuth).group("system:masters");
+    let server =
+        Leaf::with_usage("admin", rcgen::ExtendedKeyUsagePurpose::ServerAuth).group("system:masters");
     for leaf in [Leaf::client("admin").group("system:masters").expired(), server] {
         let credential = Credential::X509(world()?.hub.ca().issue(&leaf)?);
         let access = world()?.gateway.access(credential)?.through("member1")?;

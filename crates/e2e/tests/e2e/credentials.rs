@@ -32,11 +32,14 @@ fn change(name: &str, members: &[(Access, &str)]) -> Result<()> {
 #[test]
 fn rule_164_a_changed_token_is_used_at_once() -> Result<()> {
     let account = |name| world()?.member2.service_account("default", name, "system:basic-user");
-    change("token-changes", &[
-        (account("token-one")?, "system:serviceaccount:default:token-one"),
-        (account("token-two")?, "system:serviceaccount:default:token-two"),
-        (account("token-one")?, "system:serviceaccount:default:token-one"),
-    ])
+    change(
+        "token-changes",
+        &[
+            (account("token-one")?, "system:serviceaccount:default:token-one"),
+            (account("token-two")?, "system:serviceaccount:default:token-two"),
+            (account("token-one")?, "system:serviceaccount:default:token-one"),
+        ],
+    )
 }
 
 #[test]
@@ -47,12 +50,15 @@ fn rule_163_rule_164_a_changed_certificate_is_used_at_once() -> Result<()> {
 
 #[test]
 fn rule_164_the_kind_of_credential_and_the_member_may_change() -> Result<()> {
-    change("kind-changes", &[
-        (world()?.member1.user("three", &[])?, "three"),
-        (
-            world()?.member2.service_account("default", "four", "system:basic-user")?,
-            "system:serviceaccount:default:four",
-        ),
-        (world()?.member1.user("five", &[])?, "five"),
-    ])
+    change(
+        "kind-changes",
+        &[
+            (world()?.member1.user("three", &[])?, "three"),
+            (
+                world()?.member2.service_account("default", "four", "system:basic-user")?,
+                "system:serviceaccount:default:four",
+            ),
+            (world()?.member1.user("five", &[])?, "five"),
+        ],
+    )
 }

@@ -22,7 +22,8 @@ fn rule_077_rule_082_rule_084_a_token_of_the_hub_opens_the_gateway_and_goes_no_f
 
     let object = config_map("by-token", &json!({"key": "value"}));
     direct.request("POST", &config_map_path("")).json(&object).send()?.expect(201)?;
-    let text = direct.kubectl(["get", "configmap", "by-token", "-o", "jsonpath={.data.key}"]).run()?.success()?;
+    let text =
+        direct.kubectl(["get", "configmap", "by-token", "-o", "jsonpath={.data.key}"]).run()?.success()?;
     ensure!(text == "value", "{text}");
     direct.kubectl(["delete", "configmap", "by-token"]).run()?.success().map(drop)
 }
@@ -30,7 +31,8 @@ fn rule_077_rule_082_rule_084_a_token_of_the_hub_opens_the_gateway_and_goes_no_f
 #[test]
 fn rule_062_rule_096_a_token_without_rights_is_a_403_with_its_name() -> Result<()> {
     let account = service_account("nobody")?;
-    let message = world()?.direct("member1", &account)?.request("GET", "/healthz").send()?.status_message(403)?;
+    let message =
+        world()?.direct("member1", &account)?.request("GET", "/healthz").send()?.status_message(403)?;
     ensure!(message.contains(r#"User "system:serviceaccount:default:nobody" cannot get"#), "{message}");
     // A right of every authenticated user: so it has that group.
     let gateway = world()?.gateway.access(account.credential().clone())?;

@@ -33,7 +33,8 @@ fn rule_131_a_stop_is_quick_and_clean_while_a_watch_runs() -> Result<()> {
 fn rule_016_without_its_hub_it_stays_up_and_becomes_ready_with_it() -> Result<()> {
     let hub = planes()?.gateway_user.server().to_owned();
     let port = free_port()?;
-    let mut gateway = Gateway::launch(&planes()?.gateway_user.at(&format!("https://127.0.0.1:{port}"))?, &[])?;
+    let mut gateway =
+        Gateway::launch(&planes()?.gateway_user.at(&format!("https://127.0.0.1:{port}"))?, &[])?;
     let anonymous = gateway.access(e2e::Credential::Anonymous)?;
     wait::eventually("a line that names the hub", Duration::from_secs(20), || {
         let log = gateway.log();
@@ -57,16 +58,22 @@ fn rule_016_without_its_hub_it_stays_up_and_becomes_ready_with_it() -> Result<()
 fn rule_135_the_flags_of_the_charts_are_taken() -> Result<()> {
     let configuration = e2e::scratch::directory("configuration")?;
     let file = configuration.path().join("config.yaml");
-    std::fs::write(&file, "apiVersion: cluster.core.oam.dev/v1alpha1\nkind: ClusterGatewayProxyConfiguration\nspec:\n  clientIdentityExchanger:\n    rules: []\n")?;
-    let file = format!("--cluster-gateway-proxy-config={}", file.display());
-    let mut gateway = Gateway::launch(&planes()?.gateway_user, &[
-        "--feature-gates=APIPriorityAndFairness=false",
+    std::fs::write(
         &file,
-        "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics",
-        "--user-agent=e2e",
-        "--ocm-integration=false",
-        "-v=2",
-    ])?;
+        "apiVersion: cluster.core.oam.dev/v1alpha1\nkind: ClusterGatewayProxyConfiguration\nspec:\n  clientIdentityExchanger:\n    rules: []\n",
+    )?;
+    let file = format!("--cluster-gateway-proxy-config={}", file.display());
+    let mut gateway = Gateway::launch(
+        &planes()?.gateway_user,
+        &[
+            "--feature-gates=APIPriorityAndFairness=false",
+            &file,
+            "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics",
+            "--user-agent=e2e",
+            "--ocm-integration=false",
+            "-v=2",
+        ],
+    )?;
     gateway.wait_ready(Duration::from_secs(30))?;
     let anonymous = gateway.access(e2e::Credential::Anonymous)?;
     anonymous.request("GET", "/metrics").send()?.expect(200).map(drop)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::registration::{GROUP, add_member, put_secret, remove_member, secret};
+use e2e::registration::{GROUP, add_member, proxy_path, put_secret, remove_member, secret};
 use e2e::{Access, wait};
 use serde_json::json;
 
@@ -45,7 +45,8 @@ fn rule_178_a_secret_becomes_a_cluster_and_its_end_is_the_clusters() -> Result<(
     remove_member(world()?.hub, "comes-and-goes")?;
     unknown(&cluster, "comes-and-goes")?;
     // What KubeVela looks for is what kubectl shows.
-    let text = world()?.through("comes-and-goes")?.kubectl(["get", "--raw", "/healthz"]).run()?.failure()?;
+    let path = format!("{}/healthz", proxy_path("comes-and-goes"));
+    let text = world()?.hub.admin().kubectl(["get", "--raw", &path]).run()?.failure()?;
     ensure!(text.contains("no such cluster"), "{text}");
     Ok(())
 }
@@ -86,7 +87,10 @@ fn rule_178_a_secret_that_cannot_be_used_says_why() -> Result<()> {
             ensure!(!answer.body.contains("no such cluster"), "{answer:?}");
             Ok(Some(answer))
         })?;
-        ensure!([500, 503].contains(&message.code) && !message.body.contains("PRIVATE KEY"), "{name}: {message:?}");
+        ensure!(
+            [500, 503].contains(&message.code) && !message.body.contains("PRIVATE KEY"),
+            "{name}: {message:?}"
+        );
     }
     // A bad neighbour hurts nobody.
     reached(&direct("member1")?)

@@ -91,7 +91,9 @@ pub(crate) fn port_forward_carries(access: &Access, upgrade: Upgrade) -> Result<
     let forward = upgrade.apply(access.kubectl(["port-forward", &format!("pod/{POD}"), ":80"])).spawn()?;
     let announced = forward.wait_for(" -> 80\n", TIMEOUT)?;
     let address = announced.lines().find_map(|line| {
-        line.strip_prefix("Forwarding from ")?.strip_suffix(" -> 80").filter(|address| address.starts_with("127."))
+        line.strip_prefix("Forwarding from ")?
+            .strip_suffix(" -> 80")
+            .filter(|address| address.starts_with("127."))
     });
     let url = format!("http://{}", address.context("kubectl named no local address")?);
     let local = access.at(&url)?.with(e2e::Credential::Anonymous)?;
@@ -106,7 +108,9 @@ pub(crate) fn port_forward_carries(access: &Access, upgrade: Upgrade) -> Result<
                 Ok(())
             })
         });
-        calls.into_iter().try_for_each(|call| call.join().unwrap_or_else(|_| anyhow::bail!("a call panicked")))
+        calls
+            .into_iter()
+            .try_for_each(|call| call.join().unwrap_or_else(|_| anyhow::bail!("a call panicked")))
     })
 }
 

@@ -34,7 +34,10 @@ fn rule_093_rule_097_paths_and_lists_have_their_own_words() -> Result<()> {
     let user = world()?.hub.user("no-rights-at-all", &[])?;
     let gateway = world()?.gateway.access(user.credential().clone())?;
     let status = gateway.request("GET", "/metrics").send()?.json(403)?;
-    ensure!(status["message"] == r#"forbidden: User "no-rights-at-all" cannot get path "/metrics""#, "{status}");
+    ensure!(
+        status["message"] == r#"forbidden: User "no-rights-at-all" cannot get path "/metrics""#,
+        "{status}"
+    );
     ensure!(status["details"] == json!({}), "{status}");
 
     let path = e2e::registration::BASE;
@@ -59,11 +62,17 @@ fn rule_087_rule_088_rule_089_the_right_is_that_of_the_method() -> Result<()> {
         access.request("GET", &format!("{list}?watch=true&timeoutSeconds=1")).send()?.expect(200)?;
         let body = config_map("refused", &json!({}));
         let one = config_map_path("refused");
-        for (method, verb, path) in
-            [("POST", "create", &list), ("PUT", "update", &one), ("PATCH", "patch", &one), ("DELETE", "delete", &list)]
-        {
+        for (method, verb, path) in [
+            ("POST", "create", &list),
+            ("PUT", "update", &one),
+            ("PATCH", "patch", &one),
+            ("DELETE", "delete", &list),
+        ] {
             let message = access.request(method, path).json(&body).send()?.status_message(403)?;
-            ensure!(message.contains(&format!(r#"User "reader" cannot {verb} resource"#)), "{method}: {message}");
+            ensure!(
+                message.contains(&format!(r#"User "reader" cannot {verb} resource"#)),
+                "{method}: {message}"
+            );
         }
     }
     world()?.member1.admin().request("GET", &config_map_path("refused")).send()?.expect(404).map(drop)
@@ -72,7 +81,12 @@ fn rule_087_rule_088_rule_089_the_right_is_that_of_the_method() -> Result<()> {
 #[test]
 fn rule_085_masters_need_no_role() -> Result<()> {
     let user = world()?.hub.user("somebody", &["system:masters"])?;
-    world()?.direct("member1", &user)?.request("DELETE", &config_map_path("absent")).send()?.expect(404).map(drop)
+    world()?
+        .direct("member1", &user)?
+        .request("DELETE", &config_map_path("absent"))
+        .send()?
+        .expect(404)
+        .map(drop)
 }
 
 #[test]
@@ -80,9 +94,11 @@ fn rule_100_the_gateway_has_no_more_than_the_least_rights() -> Result<()> {
     let user = &crate::world::planes()?.gateway_user;
     // Tokens and rights are reviewed with these very rights in the other tests.
     world()?;
-    for (verb, resource, namespace) in
-        [("create", "pods", "vela-system"), ("update", "secrets", "vela-system"), ("get", "secrets", "kube-system")]
-    {
+    for (verb, resource, namespace) in [
+        ("create", "pods", "vela-system"),
+        ("update", "secrets", "vela-system"),
+        ("get", "secrets", "kube-system"),
+    ] {
         let answer = user.kubectl(["auth", "can-i", verb, resource, "--namespace", namespace]).run()?;
         ensure!(answer.stdout == "no\n", "{verb} {resource} in {namespace}: {answer}");
     }
@@ -93,7 +109,8 @@ fn rule_100_the_gateway_has_no_more_than_the_least_rights() -> Result<()> {
 fn rule_146_impersonation_needs_a_right_of_its_own() -> Result<()> {
     let user = world()?.user("pretender", &["get"])?;
     let direct = world()?.direct("member1", &user)?;
-    let message = direct.request("GET", "/healthz").header("Impersonate-User: admin").send()?.status_message(403)?;
+    let message =
+        direct.request("GET", "/healthz").header("Impersonate-User: admin").send()?.status_message(403)?;
     let expected = concat!(
         r#"users "admin" is forbidden: User "pretender" cannot impersonate resource "users" in API group "" "#,
         "at the cluster scope"
@@ -101,7 +118,8 @@ fn rule_146_impersonation_needs_a_right_of_its_own() -> Result<()> {
     ensure!(message == expected, "{message}");
 
     let admin = world()?.direct("member1", world()?.hub.admin())?;
-    let message = admin.request("GET", "/healthz").header("Impersonate-User: stranger").send()?.status_message(403)?;
+    let message =
+        admin.request("GET", "/healthz").header("Impersonate-User: stranger").send()?.status_message(403)?;
     ensure!(message.contains(r#"User "stranger" cannot get"#), "{message}");
     admin.request("GET", "/healthz").header("Impersonate-User: pretender").send()?.expect(200).map(drop)
 }

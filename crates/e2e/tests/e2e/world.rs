@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use e2e::running::Running;
 use e2e::{Access, ControlPlane, Credential, Gateway, Pods, registration, wait};
 use serde_json::{Value, json};
 
@@ -45,7 +46,12 @@ pub(crate) struct World {
     pub(crate) member1: &'static ControlPlane,
     pub(crate) member2: &'static ControlPlane,
     pub(crate) gateway: Gateway,
+    /// A watch of member1 that began with the world: by the time that a test asks for it, it is old.
+    pub(crate) old_watch: (Instant, Running),
 }
+
+/// The label that the old watch watches.
+pub(crate) const OLD_WATCH: &str = "watch=old";
 
 /// Who the gateway is at `member1`.
 pub(crate) const MEMBER1_USER: &str = "gateway-at-member1";
@@ -62,14 +68,15 @@ impl World {
         let second = planes.member2.service_account("kube-system", "gateway-at-member2", "cluster-admin")?;
         registration::add_member(&planes.hub, "member1", &first)?;
         registration::add_member(&planes.hub, "member2", &second)?;
-        let world = Self { hub: &planes.hub, member1: &planes.member1, member2: &planes.member2, gateway };
         for cluster in ["member1", "member2"] {
+            let through = planes.hub.admin().through(cluster)?;
             wait::eventually(cluster, Duration::from_secs(20), || {
-                let healthz = world.through(cluster)?.request("GET", "/healthz").send()?;
-                healthz.expect(200).map(Some)
+                through.request("GET", "/healthz").send()?.expect(200).map(Some)
             })?;
         }
-        Ok(world)
+        let watch = ["get", "configmaps", "-w", "-l", OLD_WATCH, "-o", "name"];
+        let old_watch = (Instant::now(), planes.hub.admin().through("member1")?.kubectl(watch).spawn()?);
+        Ok(Self { hub: &planes.hub, member1: &planes.member1, member2: &planes.member2, gateway, old_watch })
     }
 
     /// The hub's administrator in a member, through hub and gateway.
