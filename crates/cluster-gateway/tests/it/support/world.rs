@@ -1,0 +1,173 @@
+//! A whole server between a fake hub and a fake member, and callers for it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
+use cluster_gateway::authz::AuthorizationConfig;
+use cluster_gateway::config::{Config, FeatureGates};
+use cluster_gateway::hub::HubConfig;
+use cluster_gateway::identity::Rules;
+use cluster_gateway::serve::Server;
+use cluster_gateway::server::TlsFiles;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::caller::Caller;
+use super::fake_hub::FakeHub;
+use super::fake_member::{FakeMember, Options, TestCa};
+
+/// Namespace of the credential Secrets.
+pub(crate) const NAMESPACE: &str = "vela-system";
+/// Path of the cluster that the member is registered as.
+pub(crate) const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/m/proxy";
+/// The member's token, which must never reach a caller.
+pub(crate) const TOKEN: &str = "member-token";
+
+/// What a test may change before the server starts.
+pub(crate) struct Setup<'s> {
+    pub(crate) member: Options<'s>,
+    pub(crate) gates: FeatureGates,
+    pub(crate) rules: Rules,
+    pub(crate) authorization: AuthorizationConfig,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            member: Options::default(),
+            gates: FeatureGates::default(),
+            rules: Rules::default(),
+            authorization: AuthorizationConfig::default(),
+        }
+    }
+}
+
+/// Hub, member `m` and server, ready.
+pub(crate) struct World {
+    pub(crate) hub: FakeHub,
+    pub(crate) member: FakeMember,
+    pub(crate) server: Server,
+    pub(crate) front_proxy: TestCa,
+    pub(crate) clients: TestCa,
+    pub(crate) serving: TestCa,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup<'_>) -> Self {
+        let hub = FakeHub::start().await;
+        let member = FakeMember::start(setup.member).await;
+        let [front_proxy, clients, serving] = ["front proxy", "clients", "serving"].map(TestCa::new);
+        hub.set_auth_config(&[
+            ("requestheader-client-ca-file", &front_proxy.pem()),
+            ("requestheader-allowed-names", "[\"front-proxy-client\"]"),
+            ("requestheader-username-headers", "[\"X-Remote-User\"]"),
+            ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
+            ("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
+            ("client-ca-file", &clients.pem()),
+        ]);
+        let leaf = serving.server(&["localhost"]);
+        let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
+        std::fs::write(&tls.certificate, &leaf.certificate).unwrap();
+        std::fs::write(&tls.key, &leaf.key).unwrap();
+        let config = Config {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: Some(tls),
+            secret_namespace: NAMESPACE.to_owned(),
+            hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
+            authentication: AuthenticationConfig::default(),
+            authorization: setup.authorization,
+            gates: setup.gates,
+            identity_rules: setup.rules,
+            allow_insecure_clusters: false,
+            allow_loopback_clusters: true,
+            shutdown_delay: Duration::ZERO,
+        };
+        let server = Server::start(config).await.unwrap();
+        let world = Self { hub, member, server, front_proxy, clients, serving };
+        world.register("m", &[]);
+        world.ready().await;
+        world
+    }
+
+    /// Registers the member under `name`; `changes` go over its data.
+    pub(crate) fn register(&self, name: &str, changes: &[(&str, &str)]) {
+        self.hub.put_secret(&self.secret(name, changes));
+    }
+
+    pub(crate) fn secret(&self, name: &str, changes: &[(&str, &str)]) -> Secret {
+        let mut data = BTreeMap::from([
+            ("endpoint".to_owned(), ByteString(format!("https://{}", self.member.address).into_bytes())),
+            ("ca.crt".to_owned(), ByteString(self.member.ca.pem().into_bytes())),
+            ("token".to_owned(), ByteString(TOKEN.as_bytes().to_vec())),
+        ]);
+        for (key, value) in changes {
+            data.insert((*key).to_owned(), ByteString(value.as_bytes().to_vec()));
+        }
+        let label = |key: &str, value: &str| (format!("cluster.core.oam.dev/{key}"), value.to_owned());
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(NAMESPACE.to_owned()),
+                labels: Some(BTreeMap::from([
+                    label("cluster-credential-type", "ServiceAccountToken"),
+                    label("cluster-endpoint-type", "Const"),
+                ])),
+                ..ObjectMeta::default()
+            },
+            data: Some(data),
+            ..Secret::default()
+        }
+    }
+
+    async fn ready(&self) {
+        let caller = self.nobody();
+        until(|| async { caller.get("/readyz").await.status == 200 }).await;
+        until(|| async { self.masters().get(&format!("{PROXY}/plain")).await.status == 200 }).await;
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::new(self.server.address(), &self.serving.der())
+    }
+
+    /// Without any credential.
+    pub(crate) fn nobody(&self) -> Caller {
+        self.caller()
+    }
+
+    /// Through the front proxy, in `system:masters`.
+    pub(crate) fn masters(&self) -> Caller {
+        self.user("admin", &["system:masters"])
+    }
+
+    /// Through the front proxy.
+    pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Caller {
+        let mut caller = self.caller().certificate(&self.front_proxy.client("front-proxy-client"));
+        caller = caller.header("x-remote-user", name);
+        groups.iter().fold(caller, |caller, group| caller.header("x-remote-group", group))
+    }
+
+    /// Straight, with a hub token of `name`.
+    pub(crate) fn token(&self, name: &str, token: &str) -> Caller {
+        self.hub.token(token, UserInfo { name: name.to_owned(), ..UserInfo::default() });
+        self.caller().header("authorization", &format!("Bearer {token}"))
+    }
+}
+
+/// Polls a condition; fails after ten seconds.
+pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    for _ in 0..500 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the condition never held");
+}
+
