@@ -3,14 +3,14 @@
 //! The modules are declared in the order in which to read them. A module imports only from modules declared below it;
 //! `tests/it/tidy.rs` holds that.
 
+pub mod authn;
+pub mod authz;
+pub mod body;
+pub mod credential;
+pub mod io;
+pub mod pki;
 pub mod proxy;
 pub mod registry;
-pub mod transport;
-pub mod credential;
-pub mod authz;
-pub mod authn;
-pub mod status;
 pub mod request;
-pub mod body;
-pub mod pki;
-pub mod io;
+pub mod status;
+pub mod transport;
