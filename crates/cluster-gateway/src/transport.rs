@@ -26,7 +26,7 @@ mod tls;
 
 pub use address::AddressPolicy;
 pub use fault::TransportError;
-pub use options::{Counters, TransportOptions};
+pub use options::{Counters, TlsBasis, TransportOptions};
 use pool::{Lease, Pool};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with

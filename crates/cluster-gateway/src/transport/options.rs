@@ -33,8 +33,21 @@ pub struct TransportOptions {
     pub max_connections: usize,
     /// Which resolved addresses may be dialled.
     pub addresses: AddressPolicy,
+    /// What all TLS handshakes share.
+    pub tls: TlsBasis,
+}
+
+/// Cryptography and the system's root certificates, made once for all clusters.
+#[derive(Debug)]
+pub struct TlsBasis {
     provider: Arc<CryptoProvider>,
     system_roots: OnceLock<Arc<RootCertStore>>,
+}
+
+impl Default for TlsBasis {
+    fn default() -> Self {
+        Self { provider: pki::provider(), system_roots: OnceLock::new() }
+    }
 }
 
 impl Default for TransportOptions {
@@ -50,13 +63,12 @@ impl Default for TransportOptions {
             max_idle: 100,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
-            provider: pki::provider(),
-            system_roots: OnceLock::new(),
+            tls: TlsBasis::default(),
         }
     }
 }
 
-impl TransportOptions {
+impl TlsBasis {
     pub(super) fn provider(&self) -> Arc<CryptoProvider> {
         Arc::clone(&self.provider)
     }

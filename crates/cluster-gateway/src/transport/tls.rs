@@ -41,14 +41,14 @@ impl Tls {
 
 fn config(spec: &TransportSpec, options: &TransportOptions) -> Result<ClientConfig, TransportError> {
     let internal = |error: rustls::Error| TransportError::Tls(error.to_string());
-    let provider = options.provider();
+    let provider = options.tls.provider();
     // TLS 1.2 and 1.3 are all that rustls has (rule 165).
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(internal)?;
     let builder = match &spec.verification {
         Verification::Bundle(pem) => builder.with_root_certificates(bundle(pem)?),
-        Verification::SystemRoots => builder.with_root_certificates(options.system_roots()),
+        Verification::SystemRoots => builder.with_root_certificates(options.tls.system_roots()),
         Verification::Insecure => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(DangerousNoVerification(provider)))
         }

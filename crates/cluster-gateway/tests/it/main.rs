@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
-//! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's sake.
+//! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's
+//! sake.
 
 mod support;
 
 mod authn;
 mod authz;
+mod server;
+mod tidy;
+mod transport;

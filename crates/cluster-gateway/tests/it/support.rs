@@ -2,3 +2,7 @@
 
 pub mod certificates;
 pub mod fake_hub;
+#[allow(dead_code, reason = "unit tests of the crate include these files, too, and each uses its part")]
+pub(crate) mod fake_member;
+pub(crate) mod caller;
+pub(crate) mod world;

@@ -59,7 +59,7 @@ async fn rule_178_a_deleted_secret_ends_its_cluster_and_a_new_one_begins_it() {
     let world = World::start().await;
     let caller = world.masters();
     world.hub.delete_secret(crate::support::world::NAMESPACE, "m");
-    until(|| async { caller.get(&format!("{PROXY}/plain")).await.message_if_status() == "no such cluster m" }).await;
+    until(|| async { caller.get(&format!("{PROXY}/plain")).await.message() == "no such cluster m" }).await;
     world.register("m", &[]);
     until(|| async { caller.get(&format!("{PROXY}/plain")).await.status == 200 }).await;
 }

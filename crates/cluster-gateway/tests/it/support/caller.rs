@@ -46,9 +46,10 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Message of a Status.
+    /// Message of a Status; empty if the answer is none.
     pub(crate) fn message(&self) -> String {
-        self.json()["message"].as_str().unwrap_or_default().to_owned()
+        let status: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        status["message"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -67,6 +68,10 @@ impl Caller {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         self
+    }
+
+    pub(crate) fn headers(&self) -> HeaderMap {
+        self.headers.clone()
     }
 
     pub(crate) fn http2(mut self) -> Self {

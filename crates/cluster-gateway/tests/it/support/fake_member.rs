@@ -1,0 +1,10 @@
+//! A member cluster on loopback that answers as told, and remembers what it was asked.
+
+mod pki;
+mod recorder;
+mod routes;
+mod server;
+mod upgrade;
+
+pub(crate) use pki::TestCa;
+pub(crate) use server::{FakeMember, Options, Protocols};
