@@ -77,7 +77,10 @@ impl Dialect {
                     parameters
                         .push(json!({ "name": "body", "in": "body", "required": true, "schema": schema }));
                 }
-                out["responses"] = json!({ "200": { "description": "OK", "schema": response }, "401": { "description": "Unauthorized" } });
+                out["responses"] = json!({
+                    "200": { "description": "OK", "schema": response },
+                    "401": { "description": "Unauthorized" },
+                });
             }
             Self::V3 => {
                 if let Some(schema) = body {

@@ -257,6 +257,7 @@ fn rule_031_the_best_clause_wins() {
     for classic in ["application/json", "*/*", "application/vnd.kubernetes.protobuf,application/json"] {
         assert_eq!(kind(classic), "application/json", "{classic}");
     }
+    assert_eq!(kind(&format!("{V2};q=0,application/yaml;q=0.1")), "application/yaml", "q=0 is a refusal");
     let classic = fixture.get("/apis");
     assert_eq!((classic.header("etag"), classic.header("vary")), ("", ""));
 }

@@ -7,7 +7,9 @@ use super::{Field, META, Model, Type, field, own};
 
 pub(super) fn models() -> Vec<Model> {
     let mut models = cluster_gateway();
+    models.extend(spec_and_status());
     models.extend(access());
+    models.extend(credential());
     models.extend(virtual_cluster());
     models
 }
@@ -78,6 +80,11 @@ fn cluster_gateway() -> Vec<Model> {
                 field("impersonate", Type::Boolean, "Whether to act in the cluster as the user who asks."),
             ],
         ),
+    ]
+}
+
+fn spec_and_status() -> Vec<Model> {
+    vec![
         part(
             "ClusterGatewaySpec",
             "How a cluster is reached.",
@@ -146,6 +153,11 @@ fn access() -> Vec<Model> {
                 field("proxy-url", Type::String, "Proxy on the way to the API server."),
             ],
         ),
+    ]
+}
+
+fn credential() -> Vec<Model> {
+    vec![
         part(
             "ClusterAccessCredential",
             "Kind of the credential for a cluster. Key material is never shown.",

@@ -4,7 +4,8 @@ use super::{Field, META, Model, Type, field};
 
 pub(super) fn models() -> Vec<Model> {
     let mut models = vec![object_meta(), list_meta()];
-    models.extend(discovery());
+    models.extend(groups());
+    models.extend(resources());
     models.push(version());
     models
 }
@@ -51,27 +52,32 @@ fn list_meta() -> Model {
     )
 }
 
-fn discovery() -> Vec<Model> {
-    let typed = || {
-        vec![
-            field("apiVersion", Type::String, "Version of the schema of this document."),
-            field("kind", Type::String, "Kind of this document."),
-        ]
-    };
-    let with = |fields: Vec<Field>| typed().into_iter().chain(fields).collect();
-    let meta = |name: &str| format!("{META}{name}");
+/// Kind and apiVersion, then `fields`.
+fn typed(fields: Vec<Field>) -> Vec<Field> {
+    let own = [
+        field("apiVersion", Type::String, "Version of the schema of this document."),
+        field("kind", Type::String, "Kind of this document."),
+    ];
+    own.into_iter().chain(fields).collect()
+}
+
+fn meta(name: &str) -> String {
+    format!("{META}{name}")
+}
+
+fn groups() -> Vec<Model> {
     vec![
         model(
             "APIGroupList",
             "The API groups of a server.",
             &["groups"],
-            with(vec![field("groups", Type::Many(meta("APIGroup")), "The groups.")]),
+            typed(vec![field("groups", Type::Many(meta("APIGroup")), "The groups.")]),
         ),
         model(
             "APIGroup",
             "An API group.",
             &["name", "versions"],
-            with(vec![
+            typed(vec![
                 field("name", Type::String, "Name of the group."),
                 field("versions", Type::Many(meta("GroupVersionForDiscovery")), "Its versions."),
                 field("preferredVersion", Type::One(meta("GroupVersionForDiscovery")), "The version to use."),
@@ -100,11 +106,16 @@ fn discovery() -> Vec<Model> {
                 field("serverAddress", Type::String, "Address of the server."),
             ],
         ),
+    ]
+}
+
+fn resources() -> Vec<Model> {
+    vec![
         model(
             "APIResourceList",
             "The resources of a group's version.",
             &["groupVersion", "resources"],
-            with(vec![
+            typed(vec![
                 field("groupVersion", Type::String, "GROUP/VERSION."),
                 field("resources", Type::Many(meta("APIResource")), "The resources and their subresources."),
             ]),
