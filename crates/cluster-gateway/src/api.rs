@@ -153,7 +153,7 @@ impl Api {
             };
         }
         let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
-        route.allows(&parts.method)?;
+        only_get(&parts.method)?;
         match route {
             Route::ClusterGateways => cluster_gateways::list(self, target, parts),
             Route::ClusterGateway | Route::Health => cluster_gateways::get(self, &target.name, parts),
@@ -211,11 +211,6 @@ impl Route {
             _ => None,
         }
     }
-
-    /// Rule 219; a PATCH of a type that nobody understands is refused for that (rule 223).
-    fn allows(self, method: &Method) -> Result<(), Error> {
-        only_get(method)
-    }
 }
 
 /// Whether a path is of the old forms `…/watch/RESOURCE` and `…/proxy/RESOURCE`, at which nothing is served.
@@ -225,6 +220,7 @@ fn is_special_verb(path: &str) -> bool {
     matches!(verb, "watch" | "proxy")
 }
 
+/// Rule 219. A HEAD is a GET whose body is not sent.
 fn only_get(method: &Method) -> Result<(), Error> {
     if matches!(*method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Error::MethodNotAllowed) }
 }

@@ -232,6 +232,10 @@ impl Error {
                 kind: (*resource).to_owned(),
                 ..Details::default()
             }),
+            Self::Invalid { kind, .. } => {
+                let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
+                Some(Details { group: group.to_owned(), kind: kind.to_owned(), ..Details::default() })
+            }
             Self::WatchNotSupported(resource) => {
                 Some(Details { group: GROUP.to_owned(), kind: (*resource).to_owned(), ..Details::default() })
             }

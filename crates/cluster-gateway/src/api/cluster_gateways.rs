@@ -37,8 +37,8 @@ const KIND: Kind = Kind {
     ],
     typed_items: false,
     protobuf: [
-        "object *v1alpha1.ClusterGateway does not implement the protobuf marshalling interface and cannot be encoded to \
-         a protobuf message",
+        "object *v1alpha1.ClusterGateway does not implement the protobuf marshalling interface and cannot be encoded \
+         to a protobuf message",
         "object *v1alpha1.ClusterGatewayList does not implement the protobuf marshalling interface and cannot be \
          encoded to a protobuf message",
     ],

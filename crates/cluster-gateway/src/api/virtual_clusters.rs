@@ -46,8 +46,8 @@ const KIND: Kind = Kind {
     ],
     typed_items: true,
     protobuf: [
-        "object *v1alpha1.VirtualCluster does not implement the protobuf marshalling interface and cannot be encoded to \
-         a protobuf message",
+        "object *v1alpha1.VirtualCluster does not implement the protobuf marshalling interface and cannot be encoded \
+         to a protobuf message",
         "object *v1alpha1.VirtualClusterList does not implement the protobuf marshalling interface and cannot be \
          encoded to a protobuf message",
     ],

@@ -103,3 +103,70 @@ fn is_plain(text: &str) -> bool {
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_sorted_and_lists_stand_below_their_key() {
+        let value = json!({
+            "b": { "d": [], "c": {} },
+            "a": [{ "z": 1, "y": [true, null] }, [1, [2]], "text"],
+        });
+        let expected =
+            "a:\n- \"y\":\n  - true\n  - null\n  z: 1\n- - 1\n  - - 2\n- text\nb:\n  c: {}\n  d: []\n";
+        assert_eq!(write(&value), expected);
+    }
+
+    #[test]
+    fn text_reads_back_as_the_same_text() {
+        let texts = [
+            "",
+            "-",
+            "plain",
+            "https://h:6443/p",
+            "a: b",
+            "a #b",
+            "1",
+            "1e3",
+            "0x1f",
+            ".5",
+            "true",
+            "No",
+            "NULL",
+            "~",
+            "2026-01-01T00:00:00Z",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "{a",
+            "[a",
+            "a\"b",
+            "a\\b",
+            "a\nb\tc",
+            "a:",
+            " a",
+            "a ",
+            "- a",
+            "? a",
+            "\u{1}\u{7f}\u{85}\u{2028}",
+            "Grüße",
+            "|",
+            ">",
+            "=",
+            "<<",
+            "a, b",
+        ];
+        for text in texts {
+            let yaml = write(&json!({ "key": text, "list": [text] }));
+            let read: Value = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+            assert_eq!(read, json!({ "key": text, "list": [text] }), "{yaml}");
+        }
+    }
+}
