@@ -13,13 +13,13 @@ use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Api;
+use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
 use crate::identity::{self, Rules};
 use crate::proxy;
-use crate::record::{Recorder, Recording, wants_pretty};
+use crate::record::{Recorder, Recording};
 use crate::registry::{Cluster, Registry};
 use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
@@ -68,9 +68,10 @@ impl Handler for Gateway {
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let recording = Recording::start(&self.recorder, &request);
-        let pretty = wants_pretty(&request);
-        let routed = AssertUnwindSafe(self.route(&connection, request, &recording)).catch_unwind().await;
+        let (parts, body) = request.into_parts();
+        let recording = Recording::start(&self.recorder, &parts);
+        let pretty = wants_pretty(&parts);
+        let routed = AssertUnwindSafe(self.route(&connection, parts, body.into(), &recording)).catch_unwind().await;
         let response = routed.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
             recording.failed(&error);
             uncached(error.into_response(pretty))
@@ -83,10 +84,10 @@ impl Gateway {
     async fn route(
         &self,
         connection: &Connection,
-        request: Request<Incoming>,
+        mut parts: Parts,
+        body: Body,
         recording: &Recording,
     ) -> Result<Response<Body>, Error> {
-        let (mut parts, body) = request.into_parts();
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(error, uri))?;
@@ -99,10 +100,10 @@ impl Gateway {
             RequestInfo::Proxy(target) => {
                 recording.proxied(&parts.method, &target, parts.uri.query());
                 let permit = self.authz.authorize(user, target, uri).await?;
-                self.proxy(&permit, parts, body.into(), connection, recording).await?
+                self.proxy(&permit, parts, body, connection, recording).await?
             }
             RequestInfo::Resource(target) => {
-                let answer = self.resource(user, target, &parts, body.into(), uri);
+                let answer = self.resource(user, target, &parts, body, uri);
                 uncached(within_deadline(&parts, answer).await?)
             }
             RequestInfo::Document(target) => {

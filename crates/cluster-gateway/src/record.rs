@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
 
 mod labels;
 mod metrics;
@@ -14,7 +15,7 @@ pub use labels::Labels;
 pub use metrics::{Gauge, Metrics};
 
 use crate::body::{Body, BodyError, Observer};
-use crate::request::{ProxyTarget, query_value};
+use crate::request::ProxyTarget;
 use crate::status::{Blame, Error};
 
 /// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
@@ -78,17 +79,17 @@ enum Outcome {
 impl Recording {
     /// Starts the record of a request.
     #[must_use]
-    pub fn start<B>(recorder: &Arc<Recorder>, request: &Request<B>) -> Self {
+    pub fn start(recorder: &Arc<Recorder>, parts: &Parts) -> Self {
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| LogLine {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
             user: String::new(),
             failure: None,
         });
         Self(Shared(Arc::new(Mutex::new(Event {
             recorder: Arc::clone(recorder),
             started: Instant::now(),
-            audit_id: audit_id(request),
+            audit_id: audit_id(parts),
             log,
             labels: None,
             code: StatusCode::OK,
@@ -207,23 +208,13 @@ impl Drop for Event {
 }
 
 /// The caller's id if it is a sane one, else a new one.
-fn audit_id<B>(request: &Request<B>) -> HeaderValue {
+fn audit_id(parts: &Parts) -> HeaderValue {
     let sane = |value: &&HeaderValue| {
         !value.is_empty() && value.len() <= MAX_AUDIT_ID && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    request.headers().get(AUDIT_ID).filter(sane).cloned().unwrap_or_else(|| {
+    parts.headers.get(AUDIT_ID).filter(sane).cloned().unwrap_or_else(|| {
         let mut buffer = uuid::Uuid::encode_buffer();
         let text = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
         HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     })
-}
-
-/// Whether a client wants JSON indented (rule 207): by query, else by its `User-Agent`.
-#[must_use]
-pub fn wants_pretty<B>(request: &Request<B>) -> bool {
-    if let Some(value) = query_value(request.uri().query().unwrap_or_default(), "pretty") {
-        return matches!(value.as_ref(), "true" | "1");
-    }
-    let agent = request.headers().get(http::header::USER_AGENT).and_then(|value| value.to_str().ok());
-    agent.is_some_and(|agent| ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix)))
 }

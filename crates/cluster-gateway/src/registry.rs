@@ -46,7 +46,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NoSuchCluster`] only if none of that name is registered (contract rule 178); while the clusters have
-    /// not been read yet, [`Error::ClusterUnusable`].
+    /// not been read yet, [`Error::NotSynced`].
     pub fn get(&self, name: &str) -> Result<Arc<Cluster>, Error> {
         if let Some(cluster) = self.snapshot.load().get(name) {
             return Ok(Arc::clone(cluster));
@@ -54,10 +54,7 @@ impl Registry {
         if self.synced() {
             return Err(Error::NoSuchCluster(name.to_owned()));
         }
-        Err(Error::ClusterUnusable {
-            cluster: name.to_owned(),
-            reason: "the gateway has not read its clusters yet; is the hub reachable?".to_owned(),
-        })
+        Err(Error::NotSynced)
     }
 
     /// Whether the clusters have been read completely at least once.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::credential::Credential;
+use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
 use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
@@ -62,7 +63,7 @@ impl Fixture {
     }
 
     fn with(clusters: Vec<Cluster>, healthiness_check: bool) -> Self {
-        let snapshot = Arc::new(Snapshot::new(clusters, "1"));
+        let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
         let condition = |flag: &Arc<AtomicBool>| -> Condition {
@@ -70,7 +71,7 @@ impl Fixture {
             Arc::new(move || flag.load(Ordering::Relaxed))
         };
         let api = Api::new(ApiConfig {
-            version: VersionInfo::of_package("0123abcd", "2026-01-02T03:04:05Z"),
+            version: VersionInfo { git_commit: "0123abcd".to_owned(), build_date: "2026-01-02T03:04:05Z".to_owned(), ..VersionInfo::current() },
             secure_port: 19443,
             healthiness_check,
             synced: condition(&synced),
@@ -148,13 +149,15 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         _ => Credential::token(TOKEN.as_bytes()),
     };
     let credential = credential.unwrap();
-    let transport = Transport::new(TransportSpec {
+    let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".to_owned(), port: 16444 },
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,
-    });
+    };
+    let transport = Transport::new(spec, Arc::default());
     Cluster {
+        identity_rules: Ok(Rules::default()),
         name: name.to_owned(),
         labels: BTreeMap::from([(LABEL_CREDENTIAL_TYPE.to_owned(), credential_type.as_str().to_owned())]),
         annotations: BTreeMap::new(),

@@ -12,6 +12,7 @@ use time::{Duration, OffsetDateTime};
 pub(crate) struct TestCa(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, PEM.
+#[derive(Clone)]
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) key: String,
