@@ -4,7 +4,8 @@
 //! is no global key to forget (contract rules 163, 164). Dropping a [`Transport`] drains it: no new request finds it,
 //! open ones go on, idle connections close.
 //!
-//! It never follows a redirect, never sends a request twice once a byte of it may have left, and buffers no body.
+//! It never follows a redirect, buffers no body, and sends no request twice unless the member cannot have seen it: no
+//! byte has left, or the member itself has said so.
 
 use std::sync::Arc;
 
@@ -19,8 +20,10 @@ mod dial;
 mod fault;
 mod h1;
 mod h2;
+mod idle;
 mod options;
 mod pool;
+mod released;
 mod stream;
 mod tls;
 
@@ -85,7 +88,7 @@ impl PartialEq for ClientCertificate {
 
 impl Eq for ClientCertificate {}
 
-/// How often a request that has not left may be tried on another connection.
+/// How often a request that the member has not seen may be tried on another connection.
 const RETRIES: usize = 2;
 
 /// The connections to one member.
@@ -154,7 +157,7 @@ impl Transport {
 /// A request that got no answer.
 struct Failure {
     error: TransportError,
-    /// The request, if no part of it has left.
+    /// The request, if the member has not seen it.
     unsent: Option<Box<Request<Body>>>,
 }
 

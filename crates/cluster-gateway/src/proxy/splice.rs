@@ -34,7 +34,7 @@ pub(super) async fn run(client: OnUpgrade, member: OnUpgrade, mut observer: Opti
         tracing::debug!(%error, "an upgraded stream broke");
     }
     if let Some(mut observer) = observer {
-        observer.end(result.as_ref().map(|()| ()));
+        observer.end(result.as_ref().copied());
     }
 }
 

@@ -9,7 +9,8 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::dial::Purpose;
-use super::pool::{OpenConnection, Pool};
+use super::options::OpenConnection;
+use super::pool::Pool;
 use super::stream::Stream;
 use super::{Failure, TransportError};
 use crate::body::Body;

@@ -17,7 +17,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::pool::{OpenConnection, Pool, Released};
+use super::options::OpenConnection;
+use super::pool::Pool;
+use super::released::Released;
 use super::stream::Stream;
 use super::{Failure, TransportError, TransportOptions};
 use crate::body::Body;
@@ -156,14 +158,38 @@ pub(super) async fn send(
         let taken = Arc::clone(&slot);
         request = request.map(|body| body.holding(taken));
     }
+    let copy = copy(&request);
     let answer = pool.within_header_timeout(sender.try_send_request(request)).await?;
     match answer {
         Ok(response) => Ok(response.map(|incoming| Body::h2(incoming).holding(slot))),
         Err(mut failure) => {
-            let unsent = failure.take_message().map(Box::new);
-            Err(Failure { error: TransportError::exchange(pool.spec(), &failure.into_error()), unsent })
+            let message = failure.take_message();
+            let error = failure.into_error();
+            let unsent = message.or_else(|| copy.filter(|_| is_refused(&error))).map(Box::new);
+            Err(Failure { error: TransportError::exchange(pool.spec(), &error), unsent })
         }
     }
+}
+
+/// A second request of the same words; `None` if it has a body, which cannot be had twice.
+fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    if !http_body::Body::is_end_stream(request.body()) {
+        return None;
+    }
+    let mut copy = Request::new(Body::empty());
+    request.method().clone_into(copy.method_mut());
+    request.uri().clone_into(copy.uri_mut());
+    request.headers().clone_into(copy.headers_mut());
+    Some(copy)
+}
+
+/// Whether the member has said that it has not looked at the request: a GOAWAY that names an earlier stream as the
+/// last, or REFUSED_STREAM. Proxies in front of API servers do so whenever they renew a connection.
+fn is_refused(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<::h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_remote() && (cause.is_go_away() || cause.reason() == Some(::h2::Reason::REFUSED_STREAM))
+    })
 }
 
 /// Gives the request the form that HTTP/2 wants: the target in the URI, no `Host` (rules 145, 196).

@@ -115,3 +115,19 @@ impl Counters {
         self.dial_failures.load(Ordering::Relaxed)
     }
 }
+
+/// Counts a connection as long as it lives.
+pub(super) struct OpenConnection(Arc<Counters>);
+
+impl OpenConnection {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        counters.open.fetch_add(1, Ordering::Relaxed);
+        Self(counters)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

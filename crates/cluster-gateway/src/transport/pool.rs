@@ -1,17 +1,20 @@
 //! Which connection a request takes.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::dial::{Dialed, Dialer, Purpose};
+use super::idle::{IdleConnections, lock};
 use super::options::Counters;
+use super::released::Released;
 use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
@@ -21,7 +24,7 @@ pub(super) struct Pool {
     authority: Authority,
     host: HeaderValue,
     shared: ArcSwap<Vec<Arc<h2::Connection>>>,
-    idle: Mutex<Vec<Idle>>,
+    idle: IdleConnections,
     /// The dial under way that everybody waits for who cannot be served.
     dialing: Mutex<Option<DialResult>>,
     released: Arc<Released>,
@@ -34,52 +37,10 @@ pub(super) struct Pool {
 
 type DialResult = watch::Receiver<Option<Result<(), TransportError>>>;
 
-struct Idle {
-    connection: h1::Connection,
-    since: u32,
-}
-
-impl std::fmt::Debug for Idle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Idle").field("since", &self.since).finish_non_exhaustive()
-    }
-}
-
 /// A connection for one request.
 pub(super) enum Lease {
     H2(h2::Slot),
     H1(h1::Connection),
-}
-
-/// Tells those who wait for a place that one has become free.
-#[derive(Debug, Default)]
-pub(super) struct Released {
-    waiting: AtomicUsize,
-    notify: Notify,
-}
-
-impl Released {
-    pub(super) fn notify(&self) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
-            self.notify.notify_one();
-        }
-    }
-}
-
-/// Counts a connection as long as it lives.
-pub(super) struct OpenConnection(Arc<Counters>);
-
-impl OpenConnection {
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
-        counters.open.fetch_add(1, Ordering::Relaxed);
-        Self(counters)
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Pool {
@@ -96,7 +57,7 @@ impl Pool {
             authority,
             host,
             shared: ArcSwap::default(),
-            idle: Mutex::default(),
+            idle: IdleConnections::default(),
             dialing: Mutex::default(),
             released: Arc::default(),
             http1: AtomicBool::new(false),
@@ -157,7 +118,7 @@ impl Pool {
             return Ok(Lease::H2(slot));
         }
         loop {
-            if let Some(connection) = self.idle_connection().await {
+            if let Some(connection) = self.idle.take().await {
                 return Ok(Lease::H1(connection));
             }
             let lease = if self.http1.load(Ordering::Relaxed) {
@@ -175,42 +136,9 @@ impl Pool {
         self.shared.load().iter().find_map(h2::Connection::try_acquire)
     }
 
-    /// An idle HTTP/1.1 connection, the one used last first.
-    async fn idle_connection(&self) -> Option<h1::Connection> {
-        match self.take_idle() {
-            Ok(connection) => connection,
-            // A connection comes back an instant before its task has noticed that the answer is through.
-            Err(NotYet) => {
-                tokio::task::yield_now().await;
-                self.take_idle().unwrap_or(None)
-            }
-        }
-    }
-
-    fn take_idle(&self) -> Result<Option<h1::Connection>, NotYet> {
-        let mut idle = lock(&self.idle);
-        if idle.is_empty() {
-            return Ok(None);
-        }
-        idle.retain(|idle| !idle.connection.sender.is_closed());
-        match idle.iter().rposition(|idle| idle.connection.sender.is_ready()) {
-            Some(index) => Ok(Some(idle.remove(index).connection)),
-            None if idle.is_empty() => Ok(None),
-            None => Err(NotYet),
-        }
-    }
-
     /// Takes back an HTTP/1.1 connection after its answer.
     pub(super) fn bring_back(self: &Arc<Self>, connection: h1::Connection) {
-        if connection.sender.is_closed() {
-            return;
-        }
-        let mut idle = lock(&self.idle);
-        if idle.len() >= self.options().max_idle {
-            idle.remove(0);
-        }
-        idle.push(Idle { connection, since: self.tick.load(Ordering::Relaxed) });
-        drop(idle);
+        self.idle.put(connection, self.options().max_idle, self.tick.load(Ordering::Relaxed));
         self.sweep_later();
     }
 
@@ -227,8 +155,8 @@ impl Pool {
 
     /// Waits for the dial that is under way, or starts one; or for a place that becomes free meanwhile.
     async fn shared_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
-        let _waiting = Waiting::new(&self.released);
-        let mut freed = std::pin::pin!(self.released.notify.notified());
+        let _waiting = self.released.waiting();
+        let mut freed = pin!(self.released.notified());
         freed.as_mut().enable();
         if let Some(slot) = self.slot() {
             return Ok(Some(Lease::H2(slot)));
@@ -332,10 +260,7 @@ impl Pool {
     /// Closes what nobody has used since the sweep before last. Returns whether it must be called again.
     fn sweep(&self) -> bool {
         let tick = self.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let mut idle = lock(&self.idle);
-        idle.retain(|idle| !idle.connection.sender.is_closed() && tick.wrapping_sub(idle.since) <= 2);
-        let none_idle = idle.is_empty();
-        drop(idle);
+        let none_idle = self.idle.sweep(tick);
         let unused: Vec<_> =
             self.shared.load().iter().filter(|connection| connection.idle_sweeps() > 2).cloned().collect();
         for connection in &unused {
@@ -354,9 +279,6 @@ enum Joined {
     Dial(DialResult),
 }
 
-/// A connection that was brought back is not ready yet.
-struct NotYet;
-
 /// Clears the dial under way, also if it panics, so that the next request starts another.
 struct DialEnded(Arc<Pool>);
 
@@ -364,25 +286,4 @@ impl Drop for DialEnded {
     fn drop(&mut self) {
         *lock(&self.0.dialing) = None;
     }
-}
-
-/// Somebody waits for a place.
-struct Waiting<'r>(&'r Released);
-
-impl<'r> Waiting<'r> {
-    fn new(released: &'r Released) -> Self {
-        released.waiting.fetch_add(1, Ordering::SeqCst);
-        Self(released)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// No code that holds these locks can leave the data half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

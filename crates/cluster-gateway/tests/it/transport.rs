@@ -1,6 +1,7 @@
 //! Transports against a fake member.
 
 mod errors;
+mod frames;
 mod pool;
 
 use std::sync::Arc;

@@ -112,8 +112,8 @@ async fn rule_185_eight_megabytes_come_back_unharmed() {
     writing.await.expect("a task").expect("a write");
 }
 
-#[tokio::test(start_paused = true)]
-async fn rule_189_a_member_that_ends_ends_the_client() {
+#[tokio::test]
+async fn rule_189_a_client_that_goes_away_ends_the_splice_and_the_member() {
     let (member, tasks) = (member(Protocols::Both).await, TaskTracker::new());
     let mut client = client(&member, "/upgrade", &tasks);
     client.write_all(request("").as_bytes()).await.expect("a write");
@@ -122,6 +122,17 @@ async fn rule_189_a_member_that_ends_ends_the_client() {
     drop(client);
     tasks.close();
     tasks.wait().await;
+}
+
+#[tokio::test]
+async fn rule_189_a_member_that_ends_ends_the_client() {
+    let (member, tasks) = (member(Protocols::Both).await, TaskTracker::new());
+    let mut client = client(&member, "/upgrade-and-close", &tasks);
+    client.write_all(request("").as_bytes()).await.expect("a write");
+    read_head(&mut client).await;
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).await.expect("an end");
+    assert_eq!(rest, GREETING);
 }
 
 #[tokio::test]

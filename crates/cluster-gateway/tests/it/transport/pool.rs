@@ -245,3 +245,41 @@ async fn more_connections_than_allowed_are_refused() {
     let error = transport.send(get("/plain")).await.unwrap_err();
     assert!(matches!(error, TransportError::Saturated(_)), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_get_each_their_own_answer_over_few_connections() {
+    for protocols in [Protocols::Both, Protocols::Http1] {
+        let member = member(protocols).await;
+        let transport = Arc::new(transport(&member));
+        let callers = (0..32).map(|caller| {
+            let transport = Arc::clone(&transport);
+            tokio::spawn(async move {
+                for number in 0..100 {
+                    let target = format!("/echo?{caller}-{number}");
+                    let answer = text(transport.send(get(&target)).await.unwrap()).await;
+                    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+                    assert_eq!(answer["target"], target);
+                }
+            })
+        });
+        for caller in join_all(callers).await {
+            caller.unwrap();
+        }
+        let connections = member.recorder.connections();
+        let most = if protocols == Protocols::Both { 1 } else { 64 };
+        assert!(connections <= most, "{protocols:?} {connections}");
+    }
+}
+
+#[tokio::test]
+async fn rule_163_two_members_never_share_a_connection() {
+    let (one, other) = (member(Protocols::Both).await, member(Protocols::Both).await);
+    let (to_one, to_other) = (transport(&one), transport(&other));
+    for _ in 0..20 {
+        let (first, second) = tokio::join!(to_one.send(get("/echo?one")), to_other.send(get("/echo?other")));
+        assert!(first.is_ok() && second.is_ok());
+    }
+    assert!(one.recorder.requests().iter().all(|request| request.target == "/echo?one"));
+    assert!(other.recorder.requests().iter().all(|request| request.target == "/echo?other"));
+    assert_eq!((one.recorder.connections(), other.recorder.connections()), (1, 1));
+}

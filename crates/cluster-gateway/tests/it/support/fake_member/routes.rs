@@ -37,7 +37,8 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
         ("plain", _) if request.method() == Method::HEAD => Ok(with(full(""), &[("content-length", "5")])),
         ("plain", _) => Ok(full("plain")),
         ("cacheable", _) => Ok(with(full("x"), &[("etag", "\"1\"")])),
-        ("upgrade", _) => Ok(upgrade::accept(request, Arc::clone(recorder))),
+        ("upgrade", _) => Ok(upgrade::accept(request, Arc::clone(recorder), false)),
+        ("upgrade-and-close", _) => Ok(upgrade::accept(request, Arc::clone(recorder), true)),
         ("upgrade-refused", _) => Ok(upgrade::refuse(request, Arc::clone(recorder))),
         ("upgrade-status", Some(code)) => {
             let mut answer = full("no");

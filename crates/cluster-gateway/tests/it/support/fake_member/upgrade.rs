@@ -13,9 +13,8 @@ use super::routes::{Body, full};
 /// What the member says first.
 const GREETING: &[u8] = b"server speaks first;";
 
-/// 101, a greeting, then every byte back. `?close`: the member ends the stream right after the greeting.
-pub(crate) fn accept(request: Request<Incoming>, recorder: Arc<Recorder>) -> Response<Body> {
-    let close = request.uri().query() == Some("close");
+/// 101, a greeting, then every byte back. `close`: the member ends the stream right after the greeting.
+pub(crate) fn accept(request: Request<Incoming>, recorder: Arc<Recorder>, close: bool) -> Response<Body> {
     let mut response = full("");
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

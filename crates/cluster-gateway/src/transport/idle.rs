@@ -1,0 +1,74 @@
+//! HTTP/1.1 connections that wait for a request.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::h1;
+
+/// The idle connections of one member; the one used last is taken first.
+#[derive(Debug, Default)]
+pub(super) struct IdleConnections(Mutex<Vec<Idle>>);
+
+struct Idle {
+    connection: h1::Connection,
+    since: u32,
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Idle").field("since", &self.since).finish_non_exhaustive()
+    }
+}
+
+impl IdleConnections {
+    /// A connection that is ready, if there is one.
+    pub(super) async fn take(&self) -> Option<h1::Connection> {
+        match self.try_take() {
+            Ok(connection) => connection,
+            // A connection comes back an instant before its task has noticed that the answer is through.
+            Err(NotYet) => {
+                tokio::task::yield_now().await;
+                self.try_take().unwrap_or(None)
+            }
+        }
+    }
+
+    fn try_take(&self) -> Result<Option<h1::Connection>, NotYet> {
+        let mut idle = lock(&self.0);
+        if idle.is_empty() {
+            return Ok(None);
+        }
+        idle.retain(|idle| !idle.connection.sender.is_closed());
+        match idle.iter().rposition(|idle| idle.connection.sender.is_ready()) {
+            Some(index) => Ok(Some(idle.remove(index).connection)),
+            None if idle.is_empty() => Ok(None),
+            None => Err(NotYet),
+        }
+    }
+
+    /// Keeps `connection`, which came free in sweep period `tick`; of more than `most` the oldest goes.
+    pub(super) fn put(&self, connection: h1::Connection, most: usize, tick: u32) {
+        if connection.sender.is_closed() || most == 0 {
+            return;
+        }
+        let mut idle = lock(&self.0);
+        if idle.len() >= most {
+            idle.remove(0);
+        }
+        idle.push(Idle { connection, since: tick });
+    }
+
+    /// Closes what has been idle for two whole sweep periods before `tick`. Returns whether none is left.
+    pub(super) fn sweep(&self, tick: u32) -> bool {
+        let mut idle = lock(&self.0);
+        idle.retain(|idle| !idle.connection.sender.is_closed() && tick.wrapping_sub(idle.since) <= 2);
+        idle.is_empty()
+    }
+}
+
+/// A connection that was brought back is not ready yet.
+struct NotYet;
+
+/// No code that holds these locks can leave the data half changed.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
