@@ -1,7 +1,8 @@
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 //! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's sake.
 
 mod support;
 
 mod authn;
 mod authz;
+mod hub;

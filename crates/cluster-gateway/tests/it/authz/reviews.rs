@@ -232,3 +232,18 @@ async fn rule_096_rule_097_the_words_of_a_refusal() {
     assert_eq!(status["message"], "forbidden: User \"bob\" cannot get path \"/metrics\": because");
     assert_eq!(status["details"], json!({}));
 }
+
+#[tokio::test]
+async fn rule_094_a_remembered_denial_outlives_a_new_grant_only_while_it_holds() {
+    let hub = FakeHub::start().await;
+    hub.allow("bob", "get", "clustergateways", "proxy");
+    let config = AuthorizationConfig { denied_ttl: Duration::ZERO, ..Default::default() };
+    let authorizer = authorizer(&hub, &config).await;
+    let bob = user("bob", &[]);
+    get(&authorizer, &bob, PROXY).await.unwrap();
+    hub.deny_everything();
+    get(&authorizer, &bob, PROXY).await.unwrap();
+    assert!(get(&authorizer, &bob, LIST).await.is_err());
+    hub.allow("bob", "list", "clustergateways", "");
+    get(&authorizer, &bob, LIST).await.unwrap();
+}
