@@ -1,5 +1,7 @@
 //! The types of `cluster.core.oam.dev/v1alpha1`, as they stand on the wire (contract rules 209-215).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Label on a credential Secret that makes it a cluster; its value is a [`CredentialType`].
@@ -106,6 +108,9 @@ pub struct Metadata {
     /// When the Secret was created, RFC 3339; `null` when unknown.
     #[serde(default)]
     pub creation_timestamp: Option<String>,
+    /// Labels; a [`ClusterGateway`] shows none (rule 209).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Specification of a [`ClusterGateway`].
@@ -190,4 +195,36 @@ pub struct ClusterGatewayStatus {
     /// Why not, in words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub healthy_reason: Option<String>,
+}
+
+/// A cluster as `virtualclusters` shows it: the hub itself (`local`) and every registered cluster (rule 214).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualCluster {
+    /// `VirtualCluster`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kind: Option<String>,
+    /// `cluster.core.oam.dev/v1alpha1`.
+    #[serde(rename = "apiVersion", skip_serializing_if = "Option::is_none", default)]
+    pub api_version: Option<String>,
+    /// Name, age and the labels that selectors apply to.
+    pub metadata: Metadata,
+    /// What is known of it.
+    pub spec: VirtualClusterSpec,
+}
+
+/// Specification of a [`VirtualCluster`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualClusterSpec {
+    /// Name for people; absent when empty.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub alias: String,
+    /// Whether the cluster may be used; absent when it may not.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub accepted: bool,
+    /// URL of the API server; `-` where there is none to show.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub endpoint: String,
+    /// `Internal` for the hub itself, else a [`CredentialType`] as it stands in the label.
+    #[serde(rename = "credential-type", skip_serializing_if = "String::is_empty", default)]
+    pub credential_type: String,
 }

@@ -68,6 +68,16 @@ pub struct AuthorizationConfig {
     pub policy: Policy,
 }
 
+impl AuthorizationConfig {
+    /// Checks the settings without a hub.
+    ///
+    /// # Errors
+    /// [`BadPath`], as [`Authorizer::new`].
+    pub fn check(&self) -> Result<(), BadPath> {
+        AlwaysAllow::new(&self.always_allow_paths).map(|_| ())
+    }
+}
+
 impl Default for AuthorizationConfig {
     fn default() -> Self {
         Self {

@@ -33,6 +33,8 @@ pub struct Body {
 enum Inner {
     Full(Option<Bytes>),
     Incoming(Incoming),
+    /// An [`Incoming`] of HTTP/2.
+    H2(Incoming),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 
@@ -41,6 +43,13 @@ impl Body {
     #[must_use]
     pub fn empty() -> Self {
         Inner::Full(None).into()
+    }
+
+    /// A body that comes in over HTTP/2. There an end can be missing without an error: a reset that says NO_ERROR. Only
+    /// this constructor makes it one (rule 175).
+    #[must_use]
+    pub fn h2(incoming: Incoming) -> Self {
+        Inner::H2(incoming).into()
     }
 
     /// Any other body, for documents made as they are read and for tests.
@@ -84,6 +93,10 @@ impl http_body::Body for Body {
             Inner::Incoming(incoming) => {
                 ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
             }
+            Inner::H2(incoming) => match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                None if !incoming.is_end_stream() => Some(Err("stream was reset before its end".into())),
+                frame => frame.map(|frame| frame.map_err(BodyError::from)),
+            },
             Inner::Boxed(body) => ready!(body.as_mut().poll_frame(cx)),
         };
         match &frame {
@@ -103,7 +116,7 @@ impl http_body::Body for Body {
         self.observer.is_none()
             && match &self.inner {
                 Inner::Full(bytes) => bytes.is_none(),
-                Inner::Incoming(incoming) => incoming.is_end_stream(),
+                Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.is_end_stream(),
                 Inner::Boxed(body) => body.is_end_stream(),
             }
     }
@@ -111,7 +124,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Incoming(incoming) => incoming.size_hint(),
+            Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
         }
     }
@@ -157,7 +170,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match &self.inner {
             Inner::Full(_) => "Full",
-            Inner::Incoming(_) => "Incoming",
+            Inner::Incoming(_) | Inner::H2(_) => "Incoming",
             Inner::Boxed(_) => "Boxed",
         };
         f.debug_tuple("Body").field(&kind).finish()

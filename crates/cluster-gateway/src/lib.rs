@@ -3,14 +3,27 @@
 //! The modules are declared in the order in which to read them. A module imports only from modules declared below it;
 //! `tests/it/tidy.rs` holds that.
 
+pub mod cli;
+pub mod serve;
+pub mod config;
+pub mod server;
+
+pub mod gateway;
+pub mod api;
+pub mod proxy;
 pub mod registry;
 pub mod transport;
 pub mod credential;
+pub mod identity;
+pub mod record;
+
 pub mod authz;
 pub mod authn;
 pub mod hub;
 pub mod cache;
+
 pub mod status;
 pub mod request;
 pub mod body;
 pub mod pki;
+pub mod io;

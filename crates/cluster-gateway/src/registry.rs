@@ -1,10 +1,113 @@
 //! Which clusters exist: a source of Secrets, turned into immutable snapshots behind one pointer.
 //!
 //! One task writes; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
-//! reason, so it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
+//! reason, so that it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
 
 mod cluster;
+mod endpoint;
+mod index;
 mod parse;
 mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
+pub use endpoint::{EndpointError, EndpointUrl};
+pub use index::Index;
+pub use parse::ClusterPolicy;
+pub use source::SecretSource;
+
+use crate::status::Error;
+
+/// The clusters, as everybody but the writer sees them.
+#[derive(Debug, Default)]
+pub struct Registry {
+    snapshot: ArcSwap<Snapshot>,
+    synced: AtomicBool,
+}
+
+/// All clusters at one moment, sorted by name.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    clusters: Vec<Arc<Cluster>>,
+}
+
+impl Registry {
+    /// The clusters now. Cheap; keep it only as long as one request lasts.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// One cluster.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCluster`] only if none of that name is registered (contract rule 178); while the clusters have
+    /// not been read yet, [`Error::ClusterUnusable`].
+    pub fn get(&self, name: &str) -> Result<Arc<Cluster>, Error> {
+        if let Some(cluster) = self.snapshot.load().get(name) {
+            return Ok(Arc::clone(cluster));
+        }
+        if self.synced() {
+            return Err(Error::NoSuchCluster(name.to_owned()));
+        }
+        Err(Error::ClusterUnusable {
+            cluster: name.to_owned(),
+            reason: "the gateway has not read its clusters yet; is the hub reachable?".to_owned(),
+        })
+    }
+
+    /// Whether the clusters have been read completely at least once.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn set_synced(&self) {
+        self.synced.store(true, Ordering::Release);
+    }
+}
+
+impl Snapshot {
+    /// Builds a snapshot from clusters in any order; of two with one name the later counts.
+    #[must_use]
+    pub fn new(clusters: impl IntoIterator<Item = Arc<Cluster>>) -> Self {
+        let by_name: std::collections::BTreeMap<_, _> =
+            clusters.into_iter().map(|cluster| (cluster.name.clone(), cluster)).collect();
+        Self { clusters: by_name.into_values().collect() }
+    }
+
+    /// The cluster of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
+        let index = self.clusters.binary_search_by(|cluster| cluster.name.as_str().cmp(name)).ok()?;
+        self.clusters.get(index)
+    }
+
+    /// All clusters, sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
+        self.clusters.iter()
+    }
+
+    /// How many clusters there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.clusters.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clusters.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What a Kubernetes request line means. Pure: no I/O, no policy (contract rules 87-91, 101-104).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use cluster_gateway_client::{GROUP, PathError, ProxyPath, VERSION};
 use http::{HeaderMap, Method, header, request::Parts};
@@ -290,6 +291,37 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|token| !token.is_empty())
 }
 
+/// Reads a duration in Go's form: `10s`, `1m30s`, `500ms`, `0`.
+///
+/// # Errors
+/// A text that names the form expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is not a duration such as 500ms, 10s or 1m30s");
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    if rest == "0" {
+        return Ok(total);
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        total += Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+        rest = &rest[end..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,5 +459,17 @@ mod tests {
         assert!(!upgrades(&[("connection", "upgrade")]));
         assert!(!upgrades(&[("upgrade", "websocket")]));
         assert!(!upgrades(&[("connection", "upgraded"), ("upgrade", "x")]));
+    }
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, milliseconds) in
+            [("10s", 10_000), ("1m30s", 90_000), ("500ms", 500), ("0", 0), ("0s", 0), ("1.5h", 5_400_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "10", "s", "10x", "-1s", "1e9999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

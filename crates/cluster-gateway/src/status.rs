@@ -61,6 +61,8 @@ pub enum Error {
         /// What is wrong with them.
         message: String,
     },
+    /// The clusters have not been read yet, so nothing can be said about any of them.
+    NotSynced,
     /// What was asked for is too old to be continued (rule 228).
     Expired(String),
     /// The object was changed by somebody else in the meantime.
@@ -122,6 +124,8 @@ pub enum NotAcceptable {
     Router(&'static str),
     /// The media types fit but not their parameters; lists these.
     Encoder(&'static str),
+    /// The representation exists, but not of this object; the whole message.
+    Object(&'static str),
 }
 
 /// Whose fault a failure is. It goes to the log and to metrics.
@@ -155,7 +159,7 @@ impl Error {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::AuthorizationUnknown { .. } | Self::Hub(_) => Blame::Hub,
+            Self::AuthorizationUnknown { .. } | Self::Hub(_) | Self::NotSynced => Blame::Hub,
             Self::ClusterUnusable { .. }
             | Self::Dial(_)
             | Self::Member { .. }
@@ -183,7 +187,9 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::ShuttingDown | Self::ClusterUnusable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::RequestLine { .. }
             | Self::AuthorizationUnknown { .. }
             | Self::NoSuchCluster(_)
@@ -212,7 +218,7 @@ impl Error {
             Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
-            Self::ShuttingDown | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
             _ => return None,
         })
     }
@@ -235,7 +241,10 @@ impl Error {
             | Self::UnsupportedMediaType
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
-            Self::ShuttingDown | Self::ClusterUnusable { .. } | Self::TooManyRequests(_) => {
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::ClusterUnusable { .. }
+            | Self::TooManyRequests(_) => {
                 Some(Details { retry_after_seconds: self.retry_after(), ..Details::default() })
             }
             _ => None,
@@ -245,7 +254,7 @@ impl Error {
     /// Seconds after which trying again makes sense.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::ShuttingDown | Self::TooManyRequests(_) => Some(1),
+            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
             Self::ClusterUnusable { .. } => Some(10),
             _ => None,
         }
@@ -280,6 +289,8 @@ impl fmt::Display for Error {
                 write!(f, "only the following media types are accepted: {types}")
             }
             Self::UnsupportedMediaType => f.write_str("415: Unsupported Media Type"),
+            Self::NotAcceptable(NotAcceptable::Object(text)) => f.write_str(text),
+            Self::NotSynced => f.write_str("the clusters have not been read from the hub yet"),
             Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
             Self::Conflict { resource, name, message } => {
                 write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")

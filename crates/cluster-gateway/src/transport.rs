@@ -3,11 +3,31 @@
 //! A connection is reused only within one [`TransportSpec`] of one cluster: the pool belongs to the cluster, so there
 //! is no global key to forget (contract rules 163, 164). Dropping a [`Transport`] drains it: no new request finds it,
 //! open ones go on, idle connections close.
+//!
+//! It never follows a redirect, never sends a request twice once a byte of it may have left, and buffers no body.
 
 use std::sync::Arc;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::Body;
 use crate::credential::ClientCertificate;
-use crate::status;
+
+mod address;
+mod dial;
+mod fault;
+mod h1;
+mod h2;
+mod options;
+mod pool;
+mod stream;
+mod tls;
+
+pub use address::AddressPolicy;
+pub use fault::TransportError;
+pub use options::{Counters, TransportOptions};
+use pool::{Lease, Pool};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
 /// each request.
@@ -34,6 +54,18 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// `host:port`, an IPv6 address in brackets: what stands in `Host` and `:authority` (rule 145).
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// How a member's certificate is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
@@ -53,27 +85,81 @@ impl PartialEq for ClientCertificate {
 
 impl Eq for ClientCertificate {}
 
-/// Why a member could not be reached or did not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum TransportError {
-    /// The text is Go's: `dial tcp 10.0.0.1:6443: connect: connection refused` (rule 177).
-    #[error("{0}")]
-    Dial(String),
-}
-
-impl TransportError {
-    /// The answer for a request to `cluster`.
-    #[must_use]
-    pub fn into_status(self, cluster: &str) -> status::Error {
-        let _ = cluster;
-        match self {
-            Self::Dial(text) => status::Error::Dial(text),
-        }
-    }
-}
+/// How often a request that has not left may be tried on another connection.
+const RETRIES: usize = 2;
 
 /// The connections to one member.
 #[derive(Debug)]
 pub struct Transport {
-    spec: TransportSpec,
+    pool: Arc<Pool>,
+}
+
+impl Transport {
+    /// A transport without connections; nothing is built or dialled before the first request.
+    #[must_use]
+    pub fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
+        Self { pool: Arc::new(Pool::new(spec, options)) }
+    }
+
+    /// What makes its connections reusable.
+    #[must_use]
+    pub fn spec(&self) -> &TransportSpec {
+        self.pool.spec()
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        self.pool.counters()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// Of the request's URI only path and query are used, and its `Host` is replaced: the target is that of the spec
+    /// (rule 196). Speaks HTTP/2 if the member agrees to it, else HTTP/1.1. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// [`TransportError`]. Only [`TransportError::Dial`], [`TransportError::Tls`] and [`TransportError::Saturated`]
+    /// say that the member has not seen the request.
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let mut request = request;
+        let mut attempt = 0;
+        loop {
+            let sent = match self.pool.lease().await? {
+                Lease::H2(slot) => h2::send(slot, &self.pool, request).await,
+                Lease::H1(connection) => h1::send(connection, &self.pool, request).await,
+            };
+            match sent {
+                Ok(response) => return Ok(response),
+                Err(failure) => match failure.unsent {
+                    Some(unsent) if attempt < RETRIES => request = *unsent,
+                    _ => return Err(failure.error),
+                },
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Sends a request that asks to leave HTTP, on an HTTP/1.1 connection of its own (rules 169, 191).
+    ///
+    /// The connection belongs to the answer: to the upgraded stream after a 101, else to the body, and is closed with it.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn upgrade(&self, request: Request<Body>) -> Result<Response<Incoming>, TransportError> {
+        h1::upgrade(&self.pool, request).await
+    }
+}
+
+/// A request that got no answer.
+struct Failure {
+    error: TransportError,
+    /// The request, if no part of it has left.
+    unsent: Option<Box<Request<Body>>>,
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        Self { error, unsent: None }
+    }
 }

@@ -1,2 +1,44 @@
-//! x
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`. What CI does, anybody can do with one of them.
+#![allow(clippy::print_stdout, reason = "a command line tool whose output is its result")]
+
+mod bench;
+mod ci;
+mod deny;
+mod rules;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that must hold before a change goes in: formatting, lints, tests, documents, dependencies, rules
+    Ci,
+    /// What a proxied request costs, beside HAProxy and without a proxy, and how much memory is used
+    Bench(bench::Options),
+    /// Which rules of docs/contract.md a test names, and which none does
+    Rules(rules::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Ci => ci::run(),
+        Command::Bench(options) => bench::run(&options),
+        Command::Rules(options) => rules::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
-use http::Uri;
-use http::uri::PathAndQuery;
 
 use crate::credential::Credential;
+use crate::identity::{RuleError, Rules};
 use crate::status::Error;
 use crate::transport::Transport;
 
@@ -37,6 +36,8 @@ pub struct Cluster {
     pub ca_bundle: Option<Arc<[u8]>>,
     /// Proxy on the way, as it stands in the Secret.
     pub proxy_url: Option<String>,
+    /// Identity rules of its annotation; `Err`: they cannot be understood, and why (rule 154).
+    pub identity_rules: Result<Rules, RuleError>,
     /// The way to the member, or why there is none.
     pub upstream: Result<Upstream, Unusable>,
 }
@@ -71,26 +72,5 @@ impl Cluster {
             cluster: self.name.clone(),
             reason: reason.clone(),
         })
-    }
-}
-
-impl Upstream {
-    /// URI of the upstream request: origin, base path, the authorized path, the query (rule 138).
-    ///
-    /// # Errors
-    /// [`Error::BadRequest`] if they do not make a URI.
-    pub fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, Error> {
-        let separator = if query.is_some() { "?" } else { "" };
-        let text = format!("{}{path}{separator}{}", self.base_path, query.unwrap_or_default());
-        let path_and_query =
-            PathAndQuery::try_from(text).map_err(|error| Error::BadRequest(error.to_string()))?;
-        let scheme = if self.origin.starts_with("http:") { "http" } else { "https" };
-        let authority = self.origin.split("//").nth(1).unwrap_or_default();
-        Uri::builder()
-            .scheme(scheme)
-            .authority(authority)
-            .path_and_query(path_and_query)
-            .build()
-            .map_err(|error| Error::BadRequest(error.to_string()))
     }
 }

@@ -1,1 +1,204 @@
+//! Secret → [`Cluster`] (contract rules 165-167, 211).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cluster_gateway_client::v1alpha1::{
+    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
+    EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
+};
+use k8s_openapi::api::core::v1::Secret;
+
+use super::{Cluster, EndpointUrl, Unusable, Upstream};
+use crate::credential::Credential;
+use crate::identity::{RuleError, Rules};
+use crate::pki;
+use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
+
+/// What the operator allows clusters to do.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterPolicy {
+    /// Whether a cluster marked insecure may go unverified or unencrypted (`--allow-insecure-clusters`). Default: no.
+    pub allow_insecure: bool,
+    /// Timeouts and address rules of every transport.
+    pub transport: Arc<TransportOptions>,
+}
+
+impl ClusterPolicy {
+    /// Reads a Secret. It always makes a cluster; one that cannot be used says why. The transport of `previous` is
+    /// inherited while the connection data is equal.
+    #[must_use]
+    pub fn read(&self, secret: Secret, previous: Option<&Cluster>) -> Cluster {
+        let metadata = secret.metadata;
+        let labels = metadata.labels.unwrap_or_default();
+        let annotations = own(metadata.annotations.unwrap_or_default());
+        let data = Data(secret.data.unwrap_or_default());
+        let name = metadata.name.unwrap_or_default();
+        let mut cluster = Cluster {
+            identity_rules: identity_rules(&annotations, &name),
+            name,
+            credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
+            endpoint_type: labels
+                .get(LABEL_ENDPOINT_TYPE)
+                .and_then(|value| EndpointType::parse(value))
+                .unwrap_or(EndpointType::Const),
+            labels,
+            annotations,
+            creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            address: data.text("endpoint").ok().flatten(),
+            ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
+            proxy_url: data.text("proxy-url").ok().flatten(),
+            upstream: Err(Unusable(String::new())),
+        };
+        cluster.upstream = self.upstream(&cluster, &data, previous).map_err(Unusable);
+        cluster
+    }
+
+    fn upstream(
+        &self,
+        cluster: &Cluster,
+        data: &Data,
+        previous: Option<&Cluster>,
+    ) -> Result<Upstream, String> {
+        let credential = credential(cluster, data)?;
+        check_endpoint_type(cluster)?;
+        let url = endpoint(data)?;
+        let insecure = self.insecure(cluster, &url)?;
+        let verification = match data.ca_bundle() {
+            _ if insecure => Verification::Insecure,
+            Some((key, pem)) => {
+                pki::certificates(pem).map_err(|error| format!("key \"{key}\" {error}"))?;
+                Verification::Bundle(pem.into())
+            }
+            None => Verification::SystemRoots,
+        };
+        let spec = TransportSpec {
+            endpoint: url.endpoint,
+            verification,
+            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
+            client_certificate: credential.client_certificate().cloned(),
+        };
+        let transport = inherited(previous, &spec)
+            .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
+        Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+    }
+
+    /// Rules 166 and 167: both the Secret and the operator must say it.
+    fn insecure(&self, cluster: &Cluster, url: &EndpointUrl) -> Result<bool, String> {
+        let marked = match cluster.annotations.get(ANNOTATION_INSECURE).map(String::as_str) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                return Err(format!(
+                    "annotation {ANNOTATION_INSECURE} is \"{other}\"; expected true or false"
+                ));
+            }
+        };
+        if marked && !self.allow_insecure {
+            return Err(format!(
+                "annotation {ANNOTATION_INSECURE} asks for an unverified connection, but the gateway runs without \
+                 --allow-insecure-clusters; add the CA as key \"ca.crt\" and remove the annotation"
+            ));
+        }
+        if !url.endpoint.tls && !marked {
+            return Err(format!(
+                "endpoint {} is not encrypted and would carry the credential in clear text; use https, or set \
+                 annotation {ANNOTATION_INSECURE}: \"true\" and run the gateway with --allow-insecure-clusters",
+                url.origin
+            ));
+        }
+        Ok(marked)
+    }
+}
+
+fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Result<Rules, RuleError> {
+    match annotations.get(ANNOTATION_PROXY_CONFIGURATION) {
+        Some(yaml) => Rules::parse(yaml, Some(cluster)),
+        None => Ok(Rules::default()),
+    }
+}
+
+fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Transport>> {
+    let upstream = previous?.upstream.as_ref().ok()?;
+    (upstream.transport.spec() == spec).then(|| Arc::clone(&upstream.transport))
+}
+
+/// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them
+/// (`kubectl.kubernetes.io/last-applied-configuration`) can hold the whole Secret.
+fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let ours = |key: &str| key.split_once('/').is_some_and(|(domain, _)| domain.ends_with("oam.dev"));
+    annotations.into_iter().filter(|(key, _)| ours(key)).collect()
+}
+
+fn credential(cluster: &Cluster, data: &Data) -> Result<Credential, String> {
+    let kind = cluster.credential_type.ok_or_else(|| {
+        let value = cluster.labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str).unwrap_or_default();
+        format!(
+            "label {LABEL_CREDENTIAL_TYPE} has the unknown value \"{value}\"; expected ServiceAccountToken, \
+             X509Certificate or Dynamic"
+        )
+    })?;
+    match kind {
+        CredentialType::ServiceAccountToken => Credential::token(data.bytes("token")),
+        CredentialType::X509Certificate => Credential::x509(data.bytes("tls.crt"), data.bytes("tls.key")),
+        CredentialType::Dynamic => {
+            return Err(
+                "credentials of type Dynamic (exec plugins) are not supported by this version".to_owned()
+            );
+        }
+    }
+    .map_err(|error| error.to_string())
+}
+
+fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
+    if let Some(value) = cluster.labels.get(LABEL_ENDPOINT_TYPE)
+        && EndpointType::parse(value).is_none()
+    {
+        return Err(format!(
+            "label {LABEL_ENDPOINT_TYPE} has the unknown value \"{value}\"; expected Const or ClusterProxy"
+        ));
+    }
+    if cluster.endpoint_type == EndpointType::ClusterProxy {
+        return Err(
+            "endpoints of type ClusterProxy (konnectivity) are not supported by this version".to_owned()
+        );
+    }
+    if cluster.proxy_url.is_some() {
+        return Err("key \"proxy-url\" is not supported by this version".to_owned());
+    }
+    Ok(())
+}
+
+fn endpoint(data: &Data) -> Result<EndpointUrl, String> {
+    let text = data
+        .text("endpoint")?
+        .ok_or_else(|| "key \"endpoint\" is missing or empty; expected https://HOST[:PORT]".to_owned())?;
+    EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
+}
+
+/// Data of a Secret.
+struct Data(BTreeMap<String, k8s_openapi::ByteString>);
+
+impl Data {
+    fn bytes(&self, key: &str) -> &[u8] {
+        self.0.get(key).map_or(&[], |value| value.0.as_slice())
+    }
+
+    /// A text value without its one trailing newline; `None` if missing or empty.
+    fn text(&self, key: &str) -> Result<Option<String>, String> {
+        let bytes = self.bytes(key);
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| format!("key \"{key}\" is not UTF-8 text"))?;
+        Ok(Some(text.to_owned()))
+    }
+
+    /// `ca.crt`, else `ca` (rule 165).
+    fn ca_bundle(&self) -> Option<(&'static str, &[u8])> {
+        ["ca.crt", "ca"].into_iter().map(|key| (key, self.bytes(key))).find(|(_, value)| !value.is_empty())
+    }
+}

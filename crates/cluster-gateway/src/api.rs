@@ -1,0 +1,230 @@
+//! The gateway's own documents and resources: everything that is answered here and not by a member.
+//!
+//! Documents (discovery, OpenAPI) are made once at start; serving one clones a reference. Only `clustergateways` and
+//! `virtualclusters` look at the registered clusters, so discovery answers whatever state those are in (contract rule
+//! 40). No answer of this module holds key material (rule 210).
+
+use std::sync::Arc;
+
+use cluster_gateway_client::{BASE_PATH, GROUP};
+use http::request::Parts;
+use http::{Method, Response};
+
+use crate::authz::Permit;
+use crate::body::Body;
+use crate::registry::Snapshot;
+use crate::request::{DocumentTarget, ResourceTarget, Verb};
+use crate::status::Error;
+
+mod cluster_gateways;
+mod discovery;
+mod encode;
+mod health;
+mod index;
+mod metrics;
+mod negotiate;
+mod object;
+mod openapi;
+mod options;
+mod selector;
+mod table;
+mod version;
+mod virtual_clusters;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use health::Condition;
+pub use negotiate::wants_pretty;
+pub use version::VersionInfo;
+
+/// Gives the current clusters.
+pub type Clusters = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+/// Gives the current metrics in OpenMetrics text.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the API is made of.
+pub struct ApiConfig {
+    /// What `/version` says.
+    pub version: VersionInfo,
+    /// Port that classic discovery names as the server's address (rule 19).
+    pub secure_port: u16,
+    /// Feature gate `HealthinessCheck`: whether recorded health is shown (rule 211).
+    pub healthiness_check: bool,
+    /// Whether the clusters have been read from the hub. Until then `/readyz` fails (rule 16) and no cluster is said
+    /// to exist or not to exist.
+    pub synced: Condition,
+    /// Whether the process has been asked to stop (rule 17).
+    pub stopping: Condition,
+    /// The registered clusters.
+    pub clusters: Clusters,
+    /// The body of `/metrics` (rule 6).
+    pub metrics: Metrics,
+}
+
+/// Answers every request that is not for a member.
+pub struct Api {
+    version: encode::Rendered,
+    discovery: discovery::Discovery,
+    openapi: openapi::OpenApi,
+    checks: health::Checks,
+    index: bytes::Bytes,
+    healthiness_check: bool,
+    synced: Condition,
+    clusters: Clusters,
+    metrics: Metrics,
+}
+
+impl Api {
+    /// Makes all documents.
+    #[must_use]
+    pub fn new(config: ApiConfig) -> Self {
+        let checks = health::Checks::new(Arc::clone(&config.synced), config.stopping);
+        Self {
+            version: encode::Rendered::of(&config.version),
+            discovery: discovery::Discovery::new(config.secure_port),
+            openapi: openapi::OpenApi::new(),
+            index: index::render(&checks),
+            checks,
+            healthiness_check: config.healthiness_check,
+            synced: config.synced,
+            clusters: config.clusters,
+            metrics: config.metrics,
+        }
+    }
+
+    /// Answers a request for a resource.
+    ///
+    /// # Errors
+    /// What rules 197-228 say of it; [`Error::NotSynced`] before the clusters have been read.
+    pub async fn serve(
+        &self,
+        permit: &Permit<ResourceTarget>,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response<Body>, Error> {
+        // Nothing that is answered today has a body worth reading.
+        drop(body);
+        self.resource(permit.target(), parts)
+    }
+
+    /// Answers a request for anything that is no resource.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPath`], [`Error::MethodNotAllowed`], [`Error::NotAcceptable`].
+    pub fn document(&self, permit: &Permit<DocumentTarget>, parts: &Parts) -> Result<Response<Body>, Error> {
+        self.path(&permit.target().path, parts)
+    }
+
+    fn path(&self, path: &str, parts: &Parts) -> Result<Response<Body>, Error> {
+        match path {
+            "/" | "/index.html" => Ok(index::found(&self.index)),
+            "/version" | "/version/" => {
+                only_get(&parts.method)?;
+                self.version.negotiated(parts)
+            }
+            "/metrics" => Ok(metrics::all(&(self.metrics)(), parts)),
+            "/metrics/slis" => Ok(metrics::slis(&self.checks)),
+            _ => self
+                .checks
+                .answer(path, parts.uri.query().unwrap_or_default())
+                .or_else(|| self.openapi.answer(path, parts))
+                .or_else(|| self.discovery.answer(path, parts))
+                .unwrap_or_else(|| self.unknown(path)),
+        }
+    }
+
+    /// Below the own group the router knows what exists; everywhere else the paths that do are listed (rule 2).
+    fn unknown(&self, path: &str) -> Result<Response<Body>, Error> {
+        let below_group = path.strip_prefix("/apis/").and_then(|rest| rest.strip_prefix(GROUP));
+        match below_group {
+            Some(rest) if rest.starts_with('/') => Err(Error::UnknownPath),
+            _ => Ok(index::not_found(&self.index)),
+        }
+    }
+
+    fn resource(&self, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
+        if !target.is_ours() {
+            return if target.group == GROUP {
+                Err(Error::UnknownPath)
+            } else {
+                Ok(index::not_found(&self.index))
+            };
+        }
+        let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
+        route.allows(&parts.method)?;
+        match route {
+            Route::ClusterGateways => cluster_gateways::list(self, target, parts),
+            Route::ClusterGateway | Route::Health => cluster_gateways::get(self, &target.name, parts),
+            Route::VirtualClusters => virtual_clusters::list(self, target, parts),
+            Route::VirtualCluster => virtual_clusters::get(self, &target.name, parts),
+        }
+    }
+
+    /// The clusters, once they are known: an empty answer before that would read as "they are gone".
+    fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
+        if (self.synced)() { Ok((self.clusters)()) } else { Err(Error::NotSynced) }
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("healthiness_check", &self.healthiness_check).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiConfig")
+            .field("version", &self.version)
+            .field("secure_port", &self.secure_port)
+            .field("healthiness_check", &self.healthiness_check)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A path of the own group at which something is served.
+#[derive(Clone, Copy)]
+enum Route {
+    ClusterGateways,
+    ClusterGateway,
+    Health,
+    VirtualClusters,
+    VirtualCluster,
+}
+
+impl Route {
+    fn of(target: &ResourceTarget, parts: &Parts) -> Option<Self> {
+        if target.trailing || !target.namespace.is_empty() || is_special_verb(parts.uri.path()) {
+            return None;
+        }
+        // The name of a list is not from the path: it is what its field selector narrows it to (rule 91).
+        let collection = target.name.is_empty()
+            || matches!(target.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
+        match (target.resource.as_str(), target.subresource.as_str(), collection) {
+            ("clustergateways", "", true) => Some(Self::ClusterGateways),
+            ("clustergateways", "", false) => Some(Self::ClusterGateway),
+            ("clustergateways", "health", false) => Some(Self::Health),
+            ("virtualclusters", "", true) => Some(Self::VirtualClusters),
+            ("virtualclusters", "", false) => Some(Self::VirtualCluster),
+            _ => None,
+        }
+    }
+
+    /// Rule 219; a PATCH of a type that nobody understands is refused for that (rule 223).
+    fn allows(self, method: &Method) -> Result<(), Error> {
+        only_get(method)
+    }
+}
+
+/// Whether a path is of the old forms `…/watch/RESOURCE` and `…/proxy/RESOURCE`, at which nothing is served.
+fn is_special_verb(path: &str) -> bool {
+    let verb = path.trim_start_matches('/').strip_prefix(&BASE_PATH[1..]).unwrap_or_default();
+    let verb = verb.trim_start_matches('/').split('/').next().unwrap_or_default();
+    matches!(verb, "watch" | "proxy")
+}
+
+fn only_get(method: &Method) -> Result<(), Error> {
+    if matches!(*method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Error::MethodNotAllowed) }
+}

@@ -1,0 +1,55 @@
+//! The command line: one file per subcommand; each parses, calls and prints.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod apiserver;
+mod version;
+
+use crate::config;
+
+/// One Kubernetes API path per cluster.
+///
+/// An aggregated API server that gives every registered cluster a path on the hub and forwards Kubernetes API traffic
+/// there.
+#[derive(Debug, Parser)]
+#[command(name = "cluster-gateway", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the aggregated API of a hub
+    ///
+    /// Clusters are the Secrets of --secret-namespace that carry the label
+    /// cluster.core.oam.dev/cluster-credential-type. Register the server as APIService v1alpha1.cluster.core.oam.dev;
+    /// then `kubectl get --raw /apis/cluster.core.oam.dev/v1alpha1/clustergateways/NAME/proxy/healthz` reaches a
+    /// member.
+    Apiserver(Box<config::ApiserverOptions>),
+    /// Print version, commit and platform
+    Version(version::VersionOptions),
+}
+
+/// Runs the command that `arguments` (without the program's name) ask for.
+///
+/// Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let (kept, leftovers) = config::normalize(arguments);
+    let name = std::iter::once("cluster-gateway".to_owned());
+    let cli = match Cli::try_parse_from(name.chain(kept)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing help or an error to a closed pipe is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Apiserver(options) => apiserver::run(*options, &leftovers),
+        Command::Version(options) => version::run(&options),
+    }
+}

@@ -1,0 +1,243 @@
+//! The path of a request, top to bottom: who asks, may they, which cluster, as whom, and on.
+//!
+//! No parsing, no caching and no I/O of its own; only the order of steps.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
+use crate::api::Api;
+use crate::authn::{Authenticator, Connection, UserInfo, Warning};
+use crate::authz::{Authorizer, Permit};
+use crate::body::Body;
+use crate::identity::{self, Rules};
+use crate::proxy;
+use crate::record::{Recorder, Recording, wants_pretty};
+use crate::registry::{Cluster, Registry};
+use crate::request::{
+    DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
+};
+use crate::server::Handler;
+use crate::status::Error;
+
+/// Longest time that a request for the gateway's own resources may take (contract rule 122).
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Everything that a request meets on its way.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Who asks.
+    pub authn: Authenticator,
+    /// May they.
+    pub authz: Authorizer,
+    /// Our own resources and documents.
+    pub api: Api,
+    /// The clusters.
+    pub registry: Arc<Registry>,
+    /// Whether and by which rules callers' identities are passed on.
+    pub identity: IdentityPassing,
+    /// Where every request is recorded.
+    pub recorder: Arc<Recorder>,
+    /// Requests that a stop waits for.
+    pub short: TaskTracker,
+    /// Upgraded streams.
+    pub upgraded: TaskTracker,
+    /// Set once the process is stopping.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// Whether callers' identities are passed on to members.
+#[derive(Debug, Default)]
+pub struct IdentityPassing {
+    /// For every request (feature gate `ClientIdentityPenetration`); else only with `?impersonate=true` (rule 106).
+    pub always: bool,
+    /// Rules for all clusters; a cluster's own come first.
+    pub global: Rules,
+}
+
+impl Handler for Gateway {
+    async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let recording = Recording::start(&self.recorder, &request);
+        let pretty = wants_pretty(&request);
+        let routed = AssertUnwindSafe(self.route(&connection, request, &recording)).catch_unwind().await;
+        let response = routed.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
+            recording.failed(&error);
+            uncached(error.into_response(pretty))
+        });
+        recording.finish(response)
+    }
+}
+
+impl Gateway {
+    async fn route(
+        &self,
+        connection: &Connection,
+        request: Request<Incoming>,
+        recording: &Recording,
+    ) -> Result<Response<Body>, Error> {
+        let (mut parts, body) = request.into_parts();
+        let uri = parts.uri.clone();
+        let uri = uri.path_and_query().map_or("/", |path| path.as_str());
+        let info = RequestInfo::parse(&parts).map_err(|error| unreadable(error, uri))?;
+        self.refuse_while_stopping(&info)?;
+        let user = self.authn.authenticate(connection, &mut parts).await?;
+        let warning = parts.extensions.remove::<Warning>();
+        let user = self.authz.impersonate(user, &mut parts, uri).await?;
+        recording.user(&user.name);
+        let response = match info {
+            RequestInfo::Proxy(target) => {
+                recording.proxied(&parts.method, &target, parts.uri.query());
+                let permit = self.authz.authorize(user, target, uri).await?;
+                self.proxy(&permit, parts, body.into(), connection, recording).await?
+            }
+            RequestInfo::Resource(target) => {
+                let answer = self.resource(user, target, &parts, body.into(), uri);
+                uncached(within_deadline(&parts, answer).await?)
+            }
+            RequestInfo::Document(target) => {
+                uncached(within_deadline(&parts, self.document(user, target, &parts, uri)).await?)
+            }
+        };
+        Ok(warned(response, warning))
+    }
+
+    async fn proxy(
+        &self,
+        permit: &Permit<ProxyTarget>,
+        parts: Parts,
+        body: Body,
+        connection: &Connection,
+        recording: &Recording,
+    ) -> Result<Response<Body>, Error> {
+        if !is_forwarded(&parts.method) {
+            return Err(Error::MethodNotAllowed);
+        }
+        let cluster = self.registry.get(&permit.target().path.cluster)?;
+        recording.cluster(&cluster.name);
+        let upstream = cluster.upstream()?;
+        let identity = self.identity.exchange(permit.user(), &cluster, parts.uri.query())?;
+        let observer = permit.target().upgrade.then(|| recording.observer());
+        let exchange = proxy::Exchange { permit, upstream, identity, tasks: &self.upgraded, observer };
+        proxy::forward(exchange, parts, body, connection.peer()).await
+    }
+
+    async fn resource(
+        &self,
+        user: UserInfo,
+        target: ResourceTarget,
+        parts: &Parts,
+        body: Body,
+        uri: &str,
+    ) -> Result<Response<Body>, Error> {
+        let awaited = target.verb != Verb::Watch;
+        let permit = self.authz.authorize(user, target, uri).await?;
+        let response = self.api.serve(&permit, parts, body).await?;
+        Ok(if awaited { response.map(|body| body.holding(self.short.token())) } else { response })
+    }
+
+    async fn document(
+        &self,
+        user: UserInfo,
+        target: DocumentTarget,
+        parts: &Parts,
+        uri: &str,
+    ) -> Result<Response<Body>, Error> {
+        let permit = self.authz.authorize(user, target, uri).await?;
+        let response = self.api.document(&permit, parts)?;
+        Ok(response.map(|body| body.holding(self.short.token())))
+    }
+
+    /// Rule 132: what still comes on kept connections while the process drains.
+    fn refuse_while_stopping(&self, info: &RequestInfo) -> Result<(), Error> {
+        let open = |path: &str| {
+            ["/readyz", "/livez", "/healthz", "/metrics"].iter().any(|root| path.starts_with(root))
+        };
+        let answered = matches!(info, RequestInfo::Document(target) if open(&target.path));
+        if self.stopping.load(Ordering::Relaxed) && !answered { Err(Error::ShuttingDown) } else { Ok(()) }
+    }
+}
+
+impl IdentityPassing {
+    /// Rules that could not be read close this cluster to passed-on identities (rule 154).
+    fn exchange<'a>(
+        &'a self,
+        user: &'a UserInfo,
+        cluster: &'a Cluster,
+        query: Option<&str>,
+    ) -> Result<identity::Exchange<'a>, Error> {
+        let asked =
+            || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
+        if !self.always && !asked() {
+            return Ok(identity::Exchange::Gateway);
+        }
+        let own = cluster.identity_rules.as_ref().map_err(|reason| Error::Member {
+            cluster: cluster.name.clone(),
+            message: format!("invalid proxy configuration: {reason}"),
+        })?;
+        identity::exchange(user, &cluster.name, [own, &self.global])
+    }
+}
+
+/// The methods that Kubernetes connects with; the others are unknown to its router.
+fn is_forwarded(method: &Method) -> bool {
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS]
+        .contains(method)
+}
+
+fn unreadable(error: RequestError, uri: &str) -> Error {
+    match error {
+        RequestError::Path(error) => Error::BadRequest(error.to_string()),
+        RequestError::SpecialVerb(_) => Error::RequestLine {
+            uri: uri.to_owned(),
+            message: format!("failed to create RequestInfo: {error}"),
+        },
+    }
+}
+
+/// Rules 122, 123. Watches live as long as they say.
+async fn within_deadline(
+    parts: &Parts,
+    answer: impl Future<Output = Result<Response<Body>, Error>>,
+) -> Result<Response<Body>, Error> {
+    let asked = query_value(parts.uri.query().unwrap_or_default(), "timeout");
+    let asked = asked.filter(|text| !text.is_empty()).map(|text| {
+        crate::request::duration(&text).map_err(|error| {
+            Error::BadRequest(format!("invalid timeout specified in the request URL - {error}"))
+        })
+    });
+    let deadline = match asked.transpose()? {
+        Some(asked) if !asked.is_zero() => asked.min(DEADLINE),
+        _ => DEADLINE,
+    };
+    tokio::time::timeout(deadline, answer).await.unwrap_or(Err(Error::Timeout))
+}
+
+/// Rule 116.
+fn uncached(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    }
+    response
+}
+
+fn warned(mut response: Response<Body>, warning: Option<Warning>) -> Response<Body> {
+    if let Some(Warning(text)) = warning {
+        let value = HeaderValue::from_str(&format!("299 - \"{text}\""));
+        if let Ok(value) = value {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,121 @@
+//! One authorized request to one member, and its answer back.
+//!
+//! Demands a [`Permit`] and does what it says: cluster and path come from there and from nowhere else. It buffers
+//! nothing, does not understand Kubernetes paths, and never looks inside an upgraded stream.
+
+use std::net::SocketAddr;
+
+use http::request::Parts;
+use http::{Request, Response};
+use tokio_util::task::TaskTracker;
+
+use crate::authz::Permit;
+use crate::body::{Body, Observer};
+use crate::identity;
+use crate::registry::Upstream;
+use crate::request::ProxyTarget;
+use crate::status::Error;
+
+mod headers;
+mod splice;
+mod upgrade;
+mod uri;
+
+/// What [`forward`] needs besides the request.
+pub struct Exchange<'e> {
+    /// Proof that the request may be made; says to which cluster and path.
+    pub permit: &'e Permit<ProxyTarget>,
+    /// The way to that cluster.
+    pub upstream: &'e Upstream,
+    /// Whose identity the member sees.
+    pub identity: identity::Exchange<'e>,
+    /// Where upgraded streams live, so that the process can wait for them.
+    pub tasks: &'e TaskTracker,
+    /// Sees the bytes of an upgraded stream, both directions, and its end. Dropped unused on any other answer.
+    pub observer: Option<Box<dyn Observer>>,
+}
+
+impl std::fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("permit", &self.permit).finish_non_exhaustive()
+    }
+}
+
+/// Sends an authorized request to its member and gives back the answer as soon as its head is there.
+///
+/// Of the request it uses method, query, headers and body. `peer` is who sent it. Dropping the future, or the body of
+/// the answer, cancels the request at the member (rule 176). An answer that breaks off breaks off for the client too
+/// (rule 175).
+///
+/// The member's `Audit-Id` is dropped; the caller sets the gateway's own (rule 115).
+///
+/// # Errors
+/// [`Error::BadRequest`] for a query that cannot be read in one way only; otherwise what the member or the way to it
+/// did wrong: [`Error::Dial`], [`Error::Member`], [`Error::MemberTimeout`], [`Error::InvalidUpgradeResponse`],
+/// [`Error::TooManyRequests`].
+pub async fn forward(
+    exchange: Exchange<'_>,
+    parts: Parts,
+    body: Body,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Error> {
+    let target = exchange.permit.target();
+    let outbound = Outbound {
+        cluster: &target.path.cluster,
+        path: &target.path.path,
+        upstream: exchange.upstream,
+        identity: &exchange.identity,
+    };
+    if target.upgrade {
+        upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer).await
+    } else {
+        outbound.forward(parts, body, peer).await
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+struct Outbound<'o> {
+    /// Name of the cluster, for messages.
+    cluster: &'o str,
+    /// Path at the member, escaped, without its base path.
+    path: &'o str,
+    upstream: &'o Upstream,
+    identity: &'o identity::Exchange<'o>,
+}
+
+impl Outbound<'_> {
+    async fn forward(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Response<Body>, Error> {
+        let request = self.request(parts, body, peer)?;
+        let response =
+            self.upstream.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
+        Ok(answer(response))
+    }
+
+    /// The request as the member gets it. The credential comes last, so nothing that the client names can take it away
+    /// (rule 157).
+    fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
+        let mut request = Request::new(body);
+        *request.uri_mut() = uri::upstream(&self.upstream.base_path, self.path, parts.uri.query())?;
+        *request.method_mut() = parts.method;
+        let mut headers = parts.headers;
+        headers::strip_request(&mut headers);
+        headers::append_forwarded_for(&mut headers, peer.ip());
+        self.identity.apply(&mut headers)?;
+        self.upstream.credential.attach(&mut headers);
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+/// The answer as the client gets it (rules 115, 159, 170).
+fn answer(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    headers::strip_response(&mut parts.headers);
+    headers::default_cache_control(&mut parts.headers);
+    parts.version = http::Version::default();
+    Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! One event per request: metrics and a log line, written when the body ends and not when the handler returns.
+//!
+//! Labels come from bounded sets, and nothing here ever holds a credential, a body or a query (contract rules 7, 137).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+
+mod labels;
+mod metrics;
+
+pub use labels::Labels;
+pub use metrics::{Gauge, Metrics};
+
+use crate::body::{Body, BodyError, Observer};
+use crate::request::{ProxyTarget, query_value};
+use crate::status::{Blame, Error};
+
+/// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
+pub const AUDIT_ID: http::HeaderName = http::HeaderName::from_static("audit-id");
+/// Longest `Audit-ID` taken over from a caller, in bytes; a longer one is replaced.
+const MAX_AUDIT_ID: usize = 64;
+
+/// Where events go.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// What has been counted.
+    pub metrics: Metrics,
+}
+
+/// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
+/// dropped because the client went away; for an upgrade, when the spliced stream ends.
+#[derive(Debug)]
+pub struct Recording(Shared);
+
+/// Held by the handler and by whatever carries the response's bytes; the event is written when the last of them goes.
+#[derive(Debug, Clone)]
+struct Shared(Arc<Mutex<Event>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Event {
+    recorder: Arc<Recorder>,
+    started: Instant,
+    audit_id: HeaderValue,
+    log: Option<LogLine>,
+    labels: Option<Labels>,
+    code: StatusCode,
+    bytes: u64,
+    outcome: Outcome,
+}
+
+/// What only the log wants to know; kept only when somebody reads the log.
+#[derive(Debug)]
+struct LogLine {
+    method: Method,
+    path: String,
+    user: String,
+    failure: Option<(Blame, String)>,
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The reader went away before the end.
+    Cancelled,
+    Complete,
+    /// The sender broke off.
+    Broken,
+}
+
+impl Recording {
+    /// Starts the record of a request.
+    #[must_use]
+    pub fn start<B>(recorder: &Arc<Recorder>, request: &Request<B>) -> Self {
+        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| LogLine {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            user: String::new(),
+            failure: None,
+        });
+        Self(Shared(Arc::new(Mutex::new(Event {
+            recorder: Arc::clone(recorder),
+            started: Instant::now(),
+            audit_id: audit_id(request),
+            log,
+            labels: None,
+            code: StatusCode::OK,
+            bytes: 0,
+            outcome: Outcome::Cancelled,
+        }))))
+    }
+
+    /// Who asks.
+    pub fn user(&self, name: &str) {
+        if let Some(log) = &mut self.0.lock().log {
+            name.clone_into(&mut log.user);
+        }
+    }
+
+    /// The request is proxied. The cluster is not known to exist yet.
+    pub fn proxied(&self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
+        self.0.lock().labels =
+            Some(Labels::of(method, &target.path.path, query.unwrap_or_default(), target.upgrade));
+    }
+
+    /// The cluster exists: only registered names become label values (rule 7).
+    pub fn cluster(&self, name: &str) {
+        if let Some(labels) = &mut self.0.lock().labels {
+            labels.cluster = name.into();
+        }
+    }
+
+    /// The request failed; whose fault it was goes to the log and the metrics.
+    pub fn failed(&self, error: &Error) {
+        let blame = error.blame();
+        let mut event = self.0.lock();
+        event.recorder.metrics.failure(blame);
+        if let Some(log) = &mut event.log {
+            let cause = match error {
+                Error::Unauthorized(cause) => cause.clone(),
+                other => other.to_string(),
+            };
+            log.failure = Some((blame, cause));
+        }
+        if blame != Blame::Caller {
+            let (code, audit_id) = (error.code().as_u16(), &event.audit_id);
+            tracing::info!(blame = blame.as_str(), code, ?audit_id, %error, "request failed");
+        }
+    }
+
+    /// Sees the bytes of an upgraded stream; keeps the record open as long as it lives.
+    #[must_use]
+    pub fn observer(&self) -> Box<dyn Observer> {
+        Box::new(self.0.clone())
+    }
+
+    /// The head of the response is known; the record goes on with the body. The head of an upgrade stays as the member
+    /// sent it (rule 185); every other gets the audit id (rule 115).
+    #[must_use]
+    pub fn finish(self, mut response: Response<Body>) -> Response<Body> {
+        let mut event = self.0.lock();
+        event.code = response.status();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return response;
+        }
+        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
+        if http_body::Body::is_end_stream(response.body()) {
+            event.end(Ok(()));
+            return response;
+        }
+        drop(event);
+        response.map(|body| body.observed(Box::new(self.0)))
+    }
+}
+
+impl Observer for Shared {
+    fn data(&mut self, length: usize) {
+        self.lock().data(length);
+    }
+
+    fn end(&mut self, result: Result<(), &BodyError>) {
+        self.lock().end(result);
+    }
+}
+
+impl Event {
+    fn data(&mut self, length: usize) {
+        self.bytes += length as u64;
+    }
+
+    fn end(&mut self, result: Result<(), &BodyError>) {
+        self.outcome = if result.is_ok() { Outcome::Complete } else { Outcome::Broken };
+        if let (Some(log), Err(error)) = (&mut self.log, result) {
+            log.failure.get_or_insert((Blame::Member, error.to_string()));
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        let elapsed = self.started.elapsed();
+        if let Some(labels) = self.labels.take() {
+            self.recorder.metrics.proxied(labels.with_code(self.code), elapsed);
+        }
+        let Some(log) = &self.log else { return };
+        tracing::debug!(
+            method = %log.method,
+            path = log.path,
+            user = log.user,
+            code = self.code.as_u16(),
+            bytes = self.bytes,
+            milliseconds = elapsed.as_millis() as u64,
+            outcome = ?self.outcome,
+            blame = log.failure.as_ref().map(|(blame, _)| blame.as_str()),
+            cause = log.failure.as_ref().map(|(_, cause)| cause.as_str()),
+            audit_id = ?self.audit_id,
+            "request"
+        );
+    }
+}
+
+/// The caller's id if it is a sane one, else a new one.
+fn audit_id<B>(request: &Request<B>) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        !value.is_empty() && value.len() <= MAX_AUDIT_ID && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    request.headers().get(AUDIT_ID).filter(sane).cloned().unwrap_or_else(|| {
+        let mut buffer = uuid::Uuid::encode_buffer();
+        let text = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    })
+}
+
+/// Whether a client wants JSON indented (rule 207): by query, else by its `User-Agent`.
+#[must_use]
+pub fn wants_pretty<B>(request: &Request<B>) -> bool {
+    if let Some(value) = query_value(request.uri().query().unwrap_or_default(), "pretty") {
+        return matches!(value.as_ref(), "true" | "1");
+    }
+    let agent = request.headers().get(http::header::USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.is_some_and(|agent| ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix)))
+}

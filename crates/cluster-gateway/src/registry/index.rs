@@ -1,0 +1,104 @@
+//! The writer's side of the registry: plain data that events are applied to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Secret;
+
+use super::{Cluster, ClusterPolicy, Registry, Snapshot, Unusable};
+
+/// All clusters by name, with what is needed to read the next Secret.
+#[derive(Debug)]
+pub struct Index {
+    registry: Arc<Registry>,
+    policy: ClusterPolicy,
+    clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+impl Index {
+    /// An index that publishes to `registry`.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, policy: ClusterPolicy) -> Self {
+        Self { registry, policy, clusters: BTreeMap::new() }
+    }
+
+    /// A Secret was created or changed. Not visible before [`Index::publish`].
+    pub fn apply(&mut self, secret: Secret) {
+        let name = secret.metadata.name.as_deref().unwrap_or_default();
+        let previous = self.clusters.get(name);
+        let cluster = Arc::new(self.policy.read(secret, previous.map(AsRef::as_ref)));
+        report(&cluster, previous.map(AsRef::as_ref));
+        self.clusters.insert(cluster.name.clone(), cluster);
+    }
+
+    /// A Secret is gone.
+    pub fn delete(&mut self, name: &str) {
+        if self.clusters.remove(name).is_some() {
+            tracing::info!(cluster = name, "cluster removed");
+        }
+    }
+
+    /// All Secrets were read anew: those not in `secrets` are gone.
+    pub fn reset(&mut self, secrets: Vec<Secret>) {
+        let names: std::collections::BTreeSet<_> =
+            secrets.iter().filter_map(|secret| secret.metadata.name.clone()).collect();
+        let gone: Vec<_> = self.clusters.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        for name in gone {
+            self.delete(&name);
+        }
+        for secret in secrets {
+            if !self.unchanged(&secret) {
+                self.apply(secret);
+            }
+        }
+        self.publish();
+        self.registry.set_synced();
+    }
+
+    /// Makes everything applied so far visible at once.
+    pub fn publish(&self) {
+        self.registry.publish(Snapshot { clusters: self.clusters.values().cloned().collect() });
+    }
+
+    fn unchanged(&self, secret: &Secret) -> bool {
+        let metadata = &secret.metadata;
+        let known = metadata.name.as_ref().and_then(|name| self.clusters.get(name));
+        known.is_some_and(|cluster| {
+            metadata.resource_version.as_deref() == Some(cluster.resource_version.as_str())
+                && metadata.uid.as_deref() == Some(cluster.uid.as_str())
+        })
+    }
+}
+
+/// One line per cluster that changes between usable and not, or between reasons.
+fn report(cluster: &Cluster, previous: Option<&Cluster>) {
+    let reason = |cluster: &Cluster| cluster.upstream.as_ref().err().map(|Unusable(reason)| reason.clone());
+    if let Err(error) = &cluster.identity_rules
+        && previous.is_none_or(|previous| previous.identity_rules.as_ref().err() != Some(error))
+    {
+        tracing::warn!(
+            cluster = cluster.name,
+            %error,
+            "the identity rules of this cluster are refused; it is closed to requests that pass an identity on"
+        );
+    }
+    let before = previous.map(reason);
+    let now = reason(cluster);
+    if before.as_ref() == Some(&now) {
+        return;
+    }
+    match now {
+        Some(reason) => tracing::warn!(
+            cluster = cluster.name,
+            reason,
+            "cluster cannot be used; other clusters are not affected; mend its Secret"
+        ),
+        None => tracing::info!(cluster = cluster.name, endpoint = cluster.address, "cluster ready for use"),
+    }
+    if cluster.upstream.as_ref().is_ok_and(|upstream| upstream.insecure) {
+        tracing::warn!(
+            cluster = cluster.name,
+            "the certificate of this cluster is NOT verified, as its Secret asks"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! What went wrong on the way to a member, in words. The words of a failed dial are Go's and clients match on them
+//! (contract rule 177).
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::TransportSpec;
+use crate::status;
+
+/// Why a member could not be reached or did not answer. Holds no part of a credential or of a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No connection; the text is Go's: `dial tcp 10.0.0.1:6443: connect: connection refused` (rule 177).
+    #[error("{0}")]
+    Dial(String),
+    /// The member was reached, but there was no agreement on TLS or HTTP/2.
+    #[error("{0}")]
+    Tls(String),
+    /// The connection broke, or the member answered nonsense. The member may have acted on the request.
+    #[error("{0}")]
+    Exchange(String),
+    /// No head of an answer within the time limit. The member may have acted on the request.
+    #[error("{0}")]
+    Timeout(String),
+    /// As many connections to the member are in use as may be.
+    #[error("{0}")]
+    Saturated(String),
+}
+
+impl TransportError {
+    /// The answer for a request to `cluster`.
+    #[must_use]
+    pub fn into_status(self, cluster: &str) -> status::Error {
+        let cluster = cluster.to_owned();
+        match self {
+            Self::Dial(text) => status::Error::Dial(text),
+            Self::Tls(message) | Self::Exchange(message) => status::Error::Member { cluster, message },
+            Self::Timeout(message) => status::Error::MemberTimeout { cluster, message },
+            Self::Saturated(message) => {
+                status::Error::TooManyRequests(format!("cluster {cluster}: {message}"))
+            }
+        }
+    }
+
+    pub(super) fn lookup(host: &str, error: &io::Error) -> Self {
+        let text = error.to_string();
+        let cause = text.split_once(": ").map_or(text.as_str(), |(_, cause)| cause);
+        let cause = match cause {
+            "Name or service not known" | "No address associated with hostname" => "no such host",
+            other => other,
+        };
+        Self::Dial(format!("dial tcp: lookup {host}: {cause}"))
+    }
+
+    pub(super) fn lookup_timeout(host: &str) -> Self {
+        Self::Dial(format!("dial tcp: lookup {host}: i/o timeout"))
+    }
+
+    pub(super) fn connect(address: SocketAddr, error: &io::Error) -> Self {
+        Self::Dial(format!("dial tcp {address}: connect: {}", errno(error)))
+    }
+
+    pub(super) fn connect_timeout(address: SocketAddr) -> Self {
+        Self::Dial(format!("dial tcp {address}: i/o timeout"))
+    }
+
+    pub(super) fn denied(address: SocketAddr, kind: &str) -> Self {
+        Self::Dial(format!("dial tcp {address}: connect: the gateway does not dial {kind} addresses"))
+    }
+
+    pub(super) fn handshake_timeout(spec: &TransportSpec, limit: Duration) -> Self {
+        Self::Tls(format!("no TLS handshake with {} within {limit:?}", spec.endpoint.authority()))
+    }
+
+    pub(super) fn handshake(spec: &TransportSpec, error: &(dyn Error + 'static)) -> Self {
+        Self::Tls(format!("TLS handshake with {}: {}", spec.endpoint.authority(), describe(spec, error)))
+    }
+
+    pub(super) fn header_timeout(spec: &TransportSpec, limit: Duration) -> Self {
+        let member = spec.endpoint.authority();
+        Self::Timeout(format!(
+            "{member} has not begun to answer within {limit:?}; it may have acted on the request"
+        ))
+    }
+
+    /// A connection that broke under a request.
+    pub(super) fn exchange(spec: &TransportSpec, error: &(dyn Error + 'static)) -> Self {
+        let member = spec.endpoint.authority();
+        if let Some(alert) = refused_certificate(error) {
+            return Self::Tls(format!("TLS with {member}: {}", alert_text(spec, alert)));
+        }
+        Self::Exchange(format!(
+            "the connection to {member} broke before an answer began: {}; the member may have acted on the request",
+            chain(error)
+        ))
+    }
+}
+
+/// The system's words for an error as Go spells them: in lower case and without the number.
+fn errno(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        if !text.contains(&inner) {
+            let _ = write!(text, ": {inner}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn rustls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// With TLS 1.3 the member judges our certificate after the handshake, so its verdict comes with the first answer.
+fn refused_certificate(error: &(dyn Error + 'static)) -> Option<AlertDescription> {
+    use AlertDescription as Alert;
+    if let Some(rustls::Error::AlertReceived(alert)) = rustls_error(error) {
+        return Some(*alert);
+    }
+    // HTTP/2 keeps only the words of an I/O error.
+    let text = chain(error);
+    [
+        Alert::CertificateRequired,
+        Alert::BadCertificate,
+        Alert::UnknownCA,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::AccessDenied,
+    ]
+    .into_iter()
+    .find(|alert| text.contains(&format!("fatal alert: {alert:?}")))
+}
+
+fn describe(spec: &TransportSpec, error: &(dyn Error + 'static)) -> String {
+    match rustls_error(error) {
+        Some(rustls::Error::InvalidCertificate(error)) => {
+            format!("tls: failed to verify certificate: x509: {}", certificate(spec, error))
+        }
+        Some(rustls::Error::AlertReceived(alert)) => alert_text(spec, *alert),
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "tls: first record does not look like a TLS handshake; is this the port of an HTTPS server?"
+                .into()
+        }
+        Some(other) => format!("tls: {other}"),
+        None if error
+            .downcast_ref()
+            .is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof) =>
+        {
+            "the connection was closed during the handshake (EOF)".into()
+        }
+        None => error.downcast_ref().map_or_else(|| chain(error), errno),
+    }
+}
+
+fn alert_text(spec: &TransportSpec, alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    let advice = match (alert, &spec.client_certificate) {
+        (Alert::CertificateRequired, _) | (Alert::HandshakeFailure | Alert::BadCertificate, None) => {
+            "; the member asks for a client certificate: use credential type X509Certificate with keys \"tls.crt\" and \
+             \"tls.key\""
+        }
+        (
+            Alert::BadCertificate | Alert::UnknownCA | Alert::CertificateExpired | Alert::CertificateUnknown,
+            Some(_),
+        ) => {
+            "; the member refuses the client certificate of key \"tls.crt\": check its issuer and its expiry"
+        }
+        (Alert::UnrecognisedName, _) => {
+            "; the member does not know the server name that was asked for: set annotation \
+             cluster.core.oam.dev/tls-server-name"
+        }
+        _ => "",
+    };
+    format!("remote error: tls: {alert:?}{advice}")
+}
+
+fn certificate(spec: &TransportSpec, error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => match spec.verification {
+            super::Verification::SystemRoots => {
+                "certificate signed by unknown authority; the Secret has no key \"ca.crt\", so the system's roots were \
+                 asked: put the CA of the cluster there"
+                    .into()
+            }
+            _ => "certificate signed by unknown authority; the member's certificate is not issued by the CA in key \
+                  \"ca.crt\" of the Secret"
+                .into(),
+        },
+        CertificateError::NotValidForNameContext { expected, presented } => wrong_name(&expected.to_str(), presented),
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "certificate has expired or is not yet valid: current time {} is after {}; renew the member's serving \
+             certificate",
+            timestamp(*time),
+            timestamp(*not_after)
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "certificate has expired or is not yet valid: current time {} is before {}; compare the clocks",
+            timestamp(*time),
+            timestamp(*not_before)
+        ),
+        CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
+            "certificate specifies an incompatible key usage: it is not a server's certificate".into()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn wrong_name(expected: &str, presented: &[String]) -> String {
+    let names: Vec<&str> = presented
+        .iter()
+        .map(|name| {
+            let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+            inner.trim_end_matches(')').trim_matches('"')
+        })
+        .collect();
+    let advice = "set annotation cluster.core.oam.dev/tls-server-name to a name of the certificate, or correct the \
+                  endpoint";
+    if names.is_empty() {
+        format!("certificate is not valid for any names, but wanted to match {expected}; {advice}")
+    } else {
+        format!("certificate is valid for {}, not {expected}; {advice}", names.join(", "))
+    }
+}
+
+fn timestamp(time: UnixTime) -> String {
+    i64::try_from(time.as_secs())
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{} s after 1970", time.as_secs()))
+}

@@ -1,0 +1,116 @@
+//! HTTP/1.1 connections: one request at a time, kept for the next one once the answer has been read to its end.
+
+use std::sync::{Arc, Weak};
+
+use http::{HeaderValue, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::dial::Purpose;
+use super::pool::{OpenConnection, Pool};
+use super::stream::Stream;
+use super::{Failure, TransportError};
+use crate::body::Body;
+
+/// Headers of one answer.
+const MAX_HEADERS: usize = 1024;
+/// Bytes of the head of one answer (rule 188).
+const MAX_HEAD: usize = 1024 * 1024;
+
+/// An HTTP/1.1 connection that nobody else uses.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Body>,
+}
+
+impl Connection {
+    /// Starts HTTP/1.1 on `stream`.
+    pub(super) async fn start(stream: Stream, pool: &Arc<Pool>) -> Result<Self, TransportError> {
+        let (sender, connection) = builder()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| TransportError::exchange(pool.spec(), &error))?;
+        let open = OpenConnection::new(pool.counters_handle());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "HTTP/1.1 connection to a member ended");
+            }
+            drop(open);
+        });
+        Ok(Self { sender })
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+    builder
+}
+
+/// Gives the request the form that HTTP/1.1 wants: path only, and the target in `Host` (rules 145, 196).
+fn address(request: &mut Request<Body>, host: &HeaderValue) {
+    if request.uri().authority().is_some() {
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    }
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().insert(header::HOST, host.clone());
+}
+
+/// Sends a request on `connection`, which goes back to the pool when the answer's body has ended.
+pub(super) async fn send(
+    mut connection: Connection,
+    pool: &Arc<Pool>,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Failure> {
+    address(&mut request, pool.host());
+    let answer = pool.within_header_timeout(connection.sender.try_send_request(request)).await?;
+    match answer {
+        Ok(response) => {
+            let returned = Return { pool: Arc::downgrade(pool), sender: Some(connection.sender) };
+            Ok(response.map(|incoming| Body::from(incoming).holding(returned)))
+        }
+        Err(mut failure) => {
+            let unsent = failure.take_message().map(Box::new);
+            Err(Failure { error: TransportError::exchange(pool.spec(), &failure.into_error()), unsent })
+        }
+    }
+}
+
+/// Brings a connection back. If the body was given up, the connection never gets ready again and is closed by its
+/// task; the pool looks before it lends.
+struct Return {
+    pool: Weak<Pool>,
+    sender: Option<SendRequest<Body>>,
+}
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        if let (Some(pool), Some(sender)) = (self.pool.upgrade(), self.sender.take()) {
+            pool.bring_back(Connection { sender });
+        }
+    }
+}
+
+/// Sends an upgrade request on a connection of its own.
+pub(super) async fn upgrade(
+    pool: &Arc<Pool>,
+    mut request: Request<Body>,
+) -> Result<Response<Incoming>, TransportError> {
+    let dialed = pool.dial(Purpose::Upgrade).await?;
+    address(&mut request, pool.host());
+    let broken = |error: &hyper::Error| TransportError::exchange(pool.spec(), error);
+    let (mut sender, connection) =
+        builder().handshake(TokioIo::new(dialed.stream)).await.map_err(|error| broken(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "upgrade connection to a member ended");
+        }
+    });
+    let limit = pool.options().upgrade_header_timeout;
+    timeout(limit, sender.send_request(request))
+        .await
+        .map_err(|_| TransportError::header_timeout(pool.spec(), limit))?
+        .map_err(|error| broken(&error))
+}

@@ -1,0 +1,105 @@
+//! Settings that all clusters share, and what a transport counts.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+
+use super::AddressPolicy;
+use crate::pki;
+
+/// Timeouts, limits and address rules. One value serves all clusters.
+#[derive(Debug)]
+pub struct TransportOptions {
+    /// Name resolution and TCP connect together, all addresses tried. Default 30 s (rule 128).
+    pub dial_timeout: Duration,
+    /// TLS handshake, and the member's first HTTP/2 SETTINGS. Default 10 s (rule 128).
+    pub tls_handshake_timeout: Duration,
+    /// From a request to the head of its answer; not for upgrades. Default: none, watches may be silent for long.
+    pub response_header_timeout: Option<Duration>,
+    /// From an upgrade request to the head of its answer. Default 60 s (rule 188).
+    pub upgrade_header_timeout: Duration,
+    /// How long a connection is kept that nobody uses; it may live half as long again. Default 90 s (rule 128).
+    pub idle_timeout: Duration,
+    /// Silence on an HTTP/2 connection after which it is pinged. Default 30 s (rule 128).
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take before the connection counts as dead. Default 15 s (rule 128).
+    pub ping_timeout: Duration,
+    /// Idle HTTP/1.1 connections kept per cluster. Default 100.
+    pub max_idle: usize,
+    /// Connections per cluster, upgraded ones not counted. Default 1024.
+    pub max_connections: usize,
+    /// Which resolved addresses may be dialled.
+    pub addresses: AddressPolicy,
+    provider: Arc<CryptoProvider>,
+    system_roots: OnceLock<Arc<RootCertStore>>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            dial_timeout: Duration::from_secs(30),
+            tls_handshake_timeout: Duration::from_secs(10),
+            response_header_timeout: None,
+            upgrade_header_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(90),
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(15),
+            max_idle: 100,
+            max_connections: 1024,
+            addresses: AddressPolicy::default(),
+            provider: pki::provider(),
+            system_roots: OnceLock::new(),
+        }
+    }
+}
+
+impl TransportOptions {
+    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
+        Arc::clone(&self.provider)
+    }
+
+    /// The system's roots, read on first use and then kept.
+    pub(super) fn system_roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(self.system_roots.get_or_init(|| {
+            let loaded = rustls_native_certs::load_native_certs();
+            for error in &loaded.errors {
+                tracing::warn!(%error, "some of the system's root certificates cannot be read");
+            }
+            let mut roots = RootCertStore::empty();
+            let (added, ignored) = roots.add_parsable_certificates(loaded.certs);
+            tracing::debug!(added, ignored, "read the system's root certificates");
+            Arc::new(roots)
+        }))
+    }
+}
+
+/// What a transport has done, for metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(super) open: AtomicUsize,
+    pub(super) dials: AtomicU64,
+    pub(super) dial_failures: AtomicU64,
+}
+
+impl Counters {
+    /// Connections open now, upgraded ones not counted.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections asked for so far.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.dials.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that failed.
+    #[must_use]
+    pub fn dial_failures(&self) -> u64 {
+        self.dial_failures.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,388 @@
+//! Which connection a request takes.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use http::uri::{Authority, Scheme};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::dial::{Dialed, Dialer, Purpose};
+use super::options::Counters;
+use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
+
+/// The connections to one member. HTTP/2 ones are found without a lock.
+#[derive(Debug)]
+pub(super) struct Pool {
+    dialer: Dialer,
+    authority: Authority,
+    host: HeaderValue,
+    shared: ArcSwap<Vec<Arc<h2::Connection>>>,
+    idle: Mutex<Vec<Idle>>,
+    /// The dial under way that everybody waits for who cannot be served.
+    dialing: Mutex<Option<DialResult>>,
+    released: Arc<Released>,
+    /// The last connection was agreed to be HTTP/1.1: each request needs one of its own.
+    http1: AtomicBool,
+    /// Half idle timeouts passed since the first connection.
+    tick: AtomicU32,
+    sweeping: AtomicBool,
+}
+
+type DialResult = watch::Receiver<Option<Result<(), TransportError>>>;
+
+struct Idle {
+    connection: h1::Connection,
+    since: u32,
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Idle").field("since", &self.since).finish_non_exhaustive()
+    }
+}
+
+/// A connection for one request.
+pub(super) enum Lease {
+    H2(h2::Slot),
+    H1(h1::Connection),
+}
+
+/// Tells those who wait for a place that one has become free.
+#[derive(Debug, Default)]
+pub(super) struct Released {
+    waiting: AtomicUsize,
+    notify: Notify,
+}
+
+impl Released {
+    pub(super) fn notify(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// Counts a connection as long as it lives.
+pub(super) struct OpenConnection(Arc<Counters>);
+
+impl OpenConnection {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        counters.open.fetch_add(1, Ordering::Relaxed);
+        Self(counters)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
+        let text = spec.endpoint.authority();
+        // The registry has parsed the endpoint out of a URL. Should it not be an authority, no request must get
+        // anywhere: `.invalid` is a host that never exists.
+        let authority =
+            Authority::try_from(text).unwrap_or_else(|_| Authority::from_static("member.invalid"));
+        let host = HeaderValue::from_str(authority.as_str())
+            .unwrap_or_else(|_| HeaderValue::from_static("member.invalid"));
+        Self {
+            dialer: Dialer::new(spec, options),
+            authority,
+            host,
+            shared: ArcSwap::default(),
+            idle: Mutex::default(),
+            dialing: Mutex::default(),
+            released: Arc::default(),
+            http1: AtomicBool::new(false),
+            tick: AtomicU32::new(0),
+            sweeping: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn spec(&self) -> &TransportSpec {
+        &self.dialer.spec
+    }
+
+    pub(super) fn options(&self) -> &TransportOptions {
+        &self.dialer.options
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.dialer.counters
+    }
+
+    pub(super) fn counters_handle(&self) -> Arc<Counters> {
+        Arc::clone(&self.dialer.counters)
+    }
+
+    pub(super) fn released(&self) -> Arc<Released> {
+        Arc::clone(&self.released)
+    }
+
+    pub(super) fn scheme(&self) -> &'static Scheme {
+        if self.spec().endpoint.tls { &Scheme::HTTPS } else { &Scheme::HTTP }
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(super) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    pub(super) async fn dial(&self, purpose: Purpose) -> Result<Dialed, TransportError> {
+        self.dialer.dial(purpose).await
+    }
+
+    /// Waits for the head of an answer, as long as the options allow.
+    pub(super) async fn within_header_timeout<F: Future>(&self, answer: F) -> Result<F::Output, Failure> {
+        match self.options().response_header_timeout {
+            None => Ok(answer.await),
+            Some(limit) => timeout(limit, answer)
+                .await
+                .map_err(|_| TransportError::header_timeout(self.spec(), limit).into()),
+        }
+    }
+
+    /// A connection for one request: one that stands if there is one, else a new one.
+    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, TransportError> {
+        if let Some(slot) = self.slot() {
+            return Ok(Lease::H2(slot));
+        }
+        loop {
+            if let Some(connection) = self.idle_connection().await {
+                return Ok(Lease::H1(connection));
+            }
+            let lease = if self.http1.load(Ordering::Relaxed) {
+                self.own_connection().await?
+            } else {
+                self.shared_connection().await?
+            };
+            if let Some(lease) = lease {
+                return Ok(lease);
+            }
+        }
+    }
+
+    fn slot(&self) -> Option<h2::Slot> {
+        self.shared.load().iter().find_map(h2::Connection::try_acquire)
+    }
+
+    /// An idle HTTP/1.1 connection, the one used last first.
+    async fn idle_connection(&self) -> Option<h1::Connection> {
+        match self.take_idle() {
+            Ok(connection) => connection,
+            // A connection comes back an instant before its task has noticed that the answer is through.
+            Err(NotYet) => {
+                tokio::task::yield_now().await;
+                self.take_idle().unwrap_or(None)
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Result<Option<h1::Connection>, NotYet> {
+        let mut idle = lock(&self.idle);
+        if idle.is_empty() {
+            return Ok(None);
+        }
+        idle.retain(|idle| !idle.connection.sender.is_closed());
+        match idle.iter().rposition(|idle| idle.connection.sender.is_ready()) {
+            Some(index) => Ok(Some(idle.remove(index).connection)),
+            None if idle.is_empty() => Ok(None),
+            None => Err(NotYet),
+        }
+    }
+
+    /// Takes back an HTTP/1.1 connection after its answer.
+    pub(super) fn bring_back(self: &Arc<Self>, connection: h1::Connection) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        let mut idle = lock(&self.idle);
+        if idle.len() >= self.options().max_idle {
+            idle.remove(0);
+        }
+        idle.push(Idle { connection, since: self.tick.load(Ordering::Relaxed) });
+        drop(idle);
+        self.sweep_later();
+    }
+
+    /// Dials for one request alone.
+    async fn own_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
+        self.check_room()?;
+        let dialed = self.dial(Purpose::Pooled).await?;
+        if dialed.http2 {
+            self.share(dialed).await?;
+            return Ok(self.slot().map(Lease::H2));
+        }
+        h1::Connection::start(dialed.stream, self).await.map(|connection| Some(Lease::H1(connection)))
+    }
+
+    /// Waits for the dial that is under way, or starts one; or for a place that becomes free meanwhile.
+    async fn shared_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
+        let _waiting = Waiting::new(&self.released);
+        let mut freed = std::pin::pin!(self.released.notify.notified());
+        freed.as_mut().enable();
+        if let Some(slot) = self.slot() {
+            return Ok(Some(Lease::H2(slot)));
+        }
+        let mut dial = match self.join_dial()? {
+            Joined::Slot(slot) => return Ok(Some(Lease::H2(slot))),
+            Joined::Dial(dial) => dial,
+        };
+        tokio::select! {
+            () = freed => {}
+            result = dial.wait_for(Option::is_some) => {
+                let result = result.map(|result| result.clone());
+                match result {
+                    Ok(Some(result)) => result?,
+                    Ok(None) | Err(_) => return Err(TransportError::Dial("dial tcp: the dial was given up".into())),
+                }
+            }
+        }
+        Ok(self.slot().map(Lease::H2))
+    }
+
+    fn join_dial(self: &Arc<Self>) -> Result<Joined, TransportError> {
+        let mut dialing = lock(&self.dialing);
+        if let Some(dial) = &*dialing {
+            return Ok(Joined::Dial(dial.clone()));
+        }
+        // A dial may have ended since we looked; it has published its connection before it left.
+        if let Some(slot) = self.slot() {
+            return Ok(Joined::Slot(slot));
+        }
+        self.check_room()?;
+        let (sender, dial) = watch::channel(None);
+        *dialing = Some(dial.clone());
+        drop(dialing);
+        let ended = DialEnded(Arc::clone(self));
+        tokio::spawn(async move {
+            let result = ended.0.dial_for_all().await;
+            drop(ended);
+            sender.send_replace(Some(result));
+        });
+        Ok(Joined::Dial(dial))
+    }
+
+    async fn dial_for_all(self: &Arc<Self>) -> Result<(), TransportError> {
+        let dialed = self.dial(Purpose::Pooled).await?;
+        if dialed.http2 {
+            return self.share(dialed).await;
+        }
+        self.http1.store(true, Ordering::Relaxed);
+        let connection = h1::Connection::start(dialed.stream, self).await?;
+        self.bring_back(connection);
+        Ok(())
+    }
+
+    async fn share(self: &Arc<Self>, dialed: Dialed) -> Result<(), TransportError> {
+        self.http1.store(false, Ordering::Relaxed);
+        let connection = h2::Connection::start(dialed.stream, self).await?;
+        self.shared.rcu(|shared| {
+            let mut shared = Vec::clone(shared);
+            shared.push(Arc::clone(&connection));
+            shared
+        });
+        if connection.is_closed() {
+            self.remove(&connection);
+        }
+        self.sweep_later();
+        Ok(())
+    }
+
+    /// Takes a connection out that can serve no more requests.
+    pub(super) fn remove(&self, connection: &Arc<h2::Connection>) {
+        self.shared.rcu(|shared| {
+            shared.iter().filter(|other| !Arc::ptr_eq(other, connection)).cloned().collect::<Vec<_>>()
+        });
+    }
+
+    fn check_room(&self) -> Result<(), TransportError> {
+        let most = self.options().max_connections;
+        if self.counters().open() < most {
+            return Ok(());
+        }
+        Err(TransportError::Saturated(format!("all {most} connections to the member are in use")))
+    }
+
+    /// Makes sure that idle connections are looked for as long as there are connections.
+    fn sweep_later(self: &Arc<Self>) {
+        if self.sweeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (pool, period) = (Arc::downgrade(self), self.options().idle_timeout / 2);
+        tokio::spawn(async move {
+            loop {
+                sleep(period).await;
+                if !pool.upgrade().is_some_and(|pool| pool.sweep()) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Closes what nobody has used since the sweep before last. Returns whether it must be called again.
+    fn sweep(&self) -> bool {
+        let tick = self.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut idle = lock(&self.idle);
+        idle.retain(|idle| !idle.connection.sender.is_closed() && tick.wrapping_sub(idle.since) <= 2);
+        let none_idle = idle.is_empty();
+        drop(idle);
+        let unused: Vec<_> =
+            self.shared.load().iter().filter(|connection| connection.idle_sweeps() > 2).cloned().collect();
+        for connection in &unused {
+            self.remove(connection);
+        }
+        let none = none_idle && self.shared.load().is_empty();
+        if none {
+            self.sweeping.store(false, Ordering::Release);
+        }
+        !none
+    }
+}
+
+enum Joined {
+    Slot(h2::Slot),
+    Dial(DialResult),
+}
+
+/// A connection that was brought back is not ready yet.
+struct NotYet;
+
+/// Clears the dial under way, also if it panics, so that the next request starts another.
+struct DialEnded(Arc<Pool>);
+
+impl Drop for DialEnded {
+    fn drop(&mut self) {
+        *lock(&self.0.dialing) = None;
+    }
+}
+
+/// Somebody waits for a place.
+struct Waiting<'r>(&'r Released);
+
+impl<'r> Waiting<'r> {
+    fn new(released: &'r Released) -> Self {
+        released.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(released)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// No code that holds these locks can leave the data half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

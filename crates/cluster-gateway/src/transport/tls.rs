@@ -1,0 +1,128 @@
+//! TLS towards a member (contract rules 165, 166).
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::{TransportError, TransportOptions, TransportSpec, Verification};
+use crate::pki;
+
+/// TLS sessions remembered per cluster. Each takes memory in every transport that has been used.
+const SESSIONS: usize = 8;
+
+/// The two handshakes a transport makes.
+#[derive(Debug)]
+pub(super) struct Tls {
+    /// Offers HTTP/2 and HTTP/1.1.
+    pub(super) pooled: Arc<ClientConfig>,
+    /// Offers HTTP/1.1 only, for upgrades.
+    pub(super) http1: Arc<ClientConfig>,
+    /// Name in SNI and in the certificate.
+    pub(super) server_name: ServerName<'static>,
+}
+
+impl Tls {
+    pub(super) fn new(spec: &TransportSpec, options: &TransportOptions) -> Result<Self, TransportError> {
+        let name = spec.server_name.as_deref().unwrap_or(&spec.endpoint.host);
+        let server_name = ServerName::try_from(name.to_owned())
+            .map_err(|_| TransportError::Tls(format!("\"{name}\" cannot be the name of a TLS server")))?;
+        let mut pooled = config(spec, options)?;
+        let mut http1 = pooled.clone();
+        pooled.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { pooled: Arc::new(pooled), http1: Arc::new(http1), server_name })
+    }
+}
+
+fn config(spec: &TransportSpec, options: &TransportOptions) -> Result<ClientConfig, TransportError> {
+    let internal = |error: rustls::Error| TransportError::Tls(error.to_string());
+    let provider = options.provider();
+    // TLS 1.2 and 1.3 are all that rustls has (rule 165).
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(internal)?;
+    let builder = match &spec.verification {
+        Verification::Bundle(pem) => builder.with_root_certificates(bundle(pem)?),
+        Verification::SystemRoots => builder.with_root_certificates(options.system_roots()),
+        Verification::Insecure => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(DangerousNoVerification(provider)))
+        }
+    };
+    let mut config = match &spec.client_certificate {
+        Some(certificate) => {
+            builder.with_client_cert_resolver(Arc::new(OneCertificate(Arc::clone(&certificate.key))))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(config)
+}
+
+fn bundle(pem: &[u8]) -> Result<RootCertStore, TransportError> {
+    let certificates = pki::certificates(pem)
+        .map_err(|error| TransportError::Tls(format!("key \"ca.crt\" of the Secret {error}")))?;
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 {
+        return Err(TransportError::Tls("key \"ca.crt\" of the Secret holds no usable certificate".into()));
+    }
+    Ok(roots)
+}
+
+/// Presents one certificate, whatever the member hints at.
+#[derive(Debug)]
+struct OneCertificate(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for OneCertificate {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Takes any certificate. Only for clusters that their owner has marked insecure where the operator allows it.
+#[derive(Debug)]
+struct DangerousNoVerification(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for DangerousNoVerification {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

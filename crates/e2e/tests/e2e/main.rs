@@ -1,0 +1,16 @@
+//! Scenarios on real control planes. A test whose name begins with `rule_NNN` proves that rule of the contract.
+
+mod api;
+mod authentication;
+mod credentials;
+mod direct;
+mod failures;
+mod harness;
+mod isolation;
+mod lifecycle;
+mod members;
+mod pods;
+mod rights;
+mod through;
+mod verbs;
+mod world;
