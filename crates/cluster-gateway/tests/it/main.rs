@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
-//! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's sake.
+//! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's
+//! sake.
 
 mod support;
 

@@ -181,7 +181,7 @@ async fn rule_095_no_answer_is_a_500_that_says_why_and_is_not_remembered() {
     hub.allow("bob", "get", "clustergateways", "proxy");
     let authorizer = authorizer(&hub, &AuthorizationConfig::default()).await;
     let bob = user("bob", &[]);
-    hub.fault_once("subjectaccessreviews", Fault::Code(403));
+    hub.fault_once("subjectaccessreviews", Fault::Status(403));
     let uri = format!("{PROXY}/a?b=%3C&c=<");
     let uri = uri.replace('<', "%3C");
     let (code, text) = body(get(&authorizer, &bob, &uri).await.unwrap_err()).await;
