@@ -16,8 +16,8 @@ use kube::{Client, Config};
 
 mod review;
 
+pub use review::ReviewError;
 use review::Reviewer;
-pub use review::{Retry, ReviewError};
 
 /// How the hub is reached.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,5 @@
 //! What authentication has looked at, or could have, does not go on (contract rules 82-84).
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName, header};
 
 use super::request_header::RequestHeader;
@@ -21,12 +19,12 @@ fn tells_who(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
     if [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE].contains(name) {
         return true;
     }
-    // Servers that turn headers into variables read `_` as `-`.
-    let name = match name.as_str() {
-        name if name.contains('_') => Cow::Owned(name.replace('_', "-")),
-        name => Cow::Borrowed(name),
+    let reads = |name: &str| {
+        matches!(name, "x-remote-user" | "x-remote-group" | "x-remote-uid")
+            || name.starts_with("x-remote-extra-")
+            || configured.is_some_and(|configured| configured.reads(name))
     };
-    matches!(&*name, "x-remote-user" | "x-remote-group" | "x-remote-uid")
-        || name.starts_with("x-remote-extra-")
-        || configured.is_some_and(|configured| configured.reads(&name))
+    // Servers that turn headers into variables read `_` as `-`.
+    let name = name.as_str();
+    reads(name) || (name.contains('_') && reads(&name.replace('_', "-")))
 }

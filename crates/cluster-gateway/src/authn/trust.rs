@@ -230,13 +230,14 @@ impl Trust {
     /// Logs what was not logged for this source last time.
     fn complain(&self, source: &'static str, problems: Vec<String>) {
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = complaints.insert(source, problems.clone()).unwrap_or_default();
+        let before = complaints.remove(source).unwrap_or_default();
         for problem in problems.iter().filter(|problem| !before.contains(problem)) {
             warn!(source, "authentication configuration: {problem}; what was loaded before stays in force");
         }
         if problems.is_empty() && !before.is_empty() {
             info!(source, "authentication configuration is in order again");
         }
+        complaints.insert(source, problems);
     }
 }
 

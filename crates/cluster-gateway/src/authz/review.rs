@@ -21,7 +21,7 @@ pub(super) struct KeyRef<'a> {
     pub(super) attributes: Attributes<'a>,
 }
 
-/// The same, owned. Attributes stand in one text: `parts` holds where each ends.
+/// The same, owned. It hashes and compares as the borrowed form does, so that one finds the other.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     user: UserInfo,

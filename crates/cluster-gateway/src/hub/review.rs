@@ -80,17 +80,17 @@ impl ReviewError {
 
 /// How often a question is repeated (rule 77).
 #[derive(Debug, Clone, Copy)]
-pub struct Retry {
+struct Retry {
     /// Tries in all.
-    pub tries: u32,
+    tries: u32,
     /// Pause after the first try.
-    pub pause: Duration,
+    pause: Duration,
     /// Each further pause is this much longer.
-    pub factor: f64,
+    factor: f64,
     /// Up to this share of a pause is added at random.
-    pub jitter: f64,
+    jitter: f64,
     /// Longest pause that a `Retry-After` of the hub can ask for.
-    pub longest: Duration,
+    longest: Duration,
 }
 
 impl Default for Retry {

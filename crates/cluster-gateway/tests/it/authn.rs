@@ -73,7 +73,7 @@ pub fn publish(hub: &FakeHub, front: &Ca, clients: &Ca) {
         ("client-ca-file", &clients.pem()),
         ("requestheader-client-ca-file", &front.pem()),
         ("requestheader-allowed-names", r#"["front-proxy"]"#),
-        ("requestheader-username-headers", r#"["X-Remote-User","X-Alias"]"#),
+        ("requestheader-username-headers", r#"["X-Remote-User","X-Alias","X_Odd"]"#),
         ("requestheader-group-headers", r#"["X-Remote-Group","X-Team"]"#),
         ("requestheader-uid-headers", r#"["X-Remote-Uid"]"#),
         ("requestheader-extra-headers-prefix", r#"["X-Remote-Extra-","X-More-"]"#),

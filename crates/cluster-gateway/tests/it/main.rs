@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 //! The integration tests: the crate's public API against fakes that speak the protocol. One binary, for the linker's
 //! sake.
 
@@ -6,6 +6,7 @@ mod support;
 
 mod authn;
 mod authz;
+mod hub;
 mod server;
 mod tidy;
 mod transport;

@@ -177,7 +177,7 @@ async fn rule_082_rule_083_rule_084_no_credential_and_no_identity_goes_on() {
     world.hub.token("good", user("carol", &[]));
     let front_proxy = world.front.client("front-proxy", &[]);
     let names = "proxy-authorization cookie x-remote-user x-remote-group x-remote-uid x-remote-extra-a \
-                 x-remote-extra-b x_remote_user x_remote_extra_c x-alias x-team x-more-z";
+                 x-remote-extra-b x_remote_user x_remote_extra_c x-alias x_odd x-team x-more-z";
     for (certificates, authorization) in
         [(vec![&front_proxy], "Bearer good"), (vec![], "Basic eDp5"), (vec![], "Bearer good")]
     {

@@ -54,7 +54,7 @@ async fn rule_072_a_missing_config_map_is_no_failure_and_nobody_is_believed() {
 async fn rule_072_rule_100_what_must_be_mended_is_fatal_unless_tolerated() {
     let hub = FakeHub::start().await;
     let tolerant = AuthenticationConfig { tolerate_lookup_failure: true, ..Default::default() };
-    hub.fault("configmaps", Fault::Code(403));
+    hub.fault("configmaps", Fault::Status(403));
     let (_, loaded) = load(&hub, AuthenticationConfig::default()).await;
     let text = loaded.unwrap_err().to_string();
     assert!(

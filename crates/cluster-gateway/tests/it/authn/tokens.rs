@@ -59,7 +59,7 @@ async fn rule_077_a_token_review_carries_the_token_and_nothing_else() {
 async fn rule_077_a_review_is_repeated_after_an_internal_error_and_a_broken_connection() {
     let world = World::new().await;
     world.hub.token("t", user("carol", &[]));
-    world.hub.fault_once("tokenreviews", Fault::Code(500));
+    world.hub.fault_once("tokenreviews", Fault::Status(500));
     world.hub.fault_once("tokenreviews", Fault::Reset);
     assert_eq!(world.who_has_token("t").await.unwrap().name, "carol");
     assert_eq!(world.hub.requests("POST /apis/authentication.k8s.io/v1/tokenreviews"), 3);
@@ -101,7 +101,7 @@ async fn rule_079_rule_080_rule_257_one_review_per_token_whatever_its_answer() {
 async fn rule_079_errors_are_not_remembered_and_a_ttl_of_zero_remembers_nothing() {
     let world = World::new().await;
     world.hub.token("t", user("carol", &[]));
-    world.hub.fault_once("tokenreviews", Fault::Code(403));
+    world.hub.fault_once("tokenreviews", Fault::Status(403));
     let failed = world.who_has_token("t").await;
     assert!(matches!(&failed, Err(Error::Unauthorized(why)) if why.contains("injected 403")), "{failed:?}");
     assert_eq!(world.who_has_token("t").await.unwrap().name, "carol");

@@ -181,7 +181,7 @@ async fn rule_095_no_answer_is_a_500_that_says_why_and_is_not_remembered() {
     hub.allow("bob", "get", "clustergateways", "proxy");
     let authorizer = authorizer(&hub, &AuthorizationConfig::default()).await;
     let bob = user("bob", &[]);
-    hub.fault_once("subjectaccessreviews", Fault::Code(403));
+    hub.fault_once("subjectaccessreviews", Fault::Status(403));
     let uri = format!("{PROXY}/a?b=%3C&c=<");
     let uri = uri.replace('<', "%3C");
     let (code, text) = body(get(&authorizer, &bob, &uri).await.unwrap_err()).await;
@@ -231,4 +231,19 @@ async fn rule_096_rule_097_the_words_of_a_refusal() {
     let (_, status) = body(get(&authorizer, &bob, "/metrics").await.unwrap_err()).await;
     assert_eq!(status["message"], "forbidden: User \"bob\" cannot get path \"/metrics\": because");
     assert_eq!(status["details"], json!({}));
+}
+
+#[tokio::test]
+async fn rule_094_a_remembered_denial_outlives_a_new_grant_only_while_it_holds() {
+    let hub = FakeHub::start().await;
+    hub.allow("bob", "get", "clustergateways", "proxy");
+    let config = AuthorizationConfig { denied_ttl: Duration::ZERO, ..Default::default() };
+    let authorizer = authorizer(&hub, &config).await;
+    let bob = user("bob", &[]);
+    get(&authorizer, &bob, PROXY).await.unwrap();
+    hub.deny_everything();
+    get(&authorizer, &bob, PROXY).await.unwrap();
+    assert!(get(&authorizer, &bob, LIST).await.is_err());
+    hub.allow("bob", "list", "clustergateways", "");
+    get(&authorizer, &bob, LIST).await.unwrap();
 }

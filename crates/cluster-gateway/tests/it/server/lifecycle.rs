@@ -47,7 +47,7 @@ async fn rule_120_a_stop_does_not_wait_for_watches_and_cuts_them_without_a_clean
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_072_the_last_clusters_stay_in_force_while_the_hub_is_away() {
     let world = World::start().await;
-    world.hub.fault("secrets", crate::support::fake_hub::Fault::Code(500));
+    world.hub.fault("secrets", crate::support::fake_hub::Fault::Status(500));
     world.hub.cut_watches();
     let caller = world.masters();
     assert_eq!(caller.get(&format!("{PROXY}/plain")).await.status, 200);

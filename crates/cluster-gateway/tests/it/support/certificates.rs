@@ -1,7 +1,8 @@
 //! Certificates made for one test.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair,
 };
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
@@ -23,7 +24,7 @@ impl Ca {
 
     /// A client certificate, valid for years.
     pub fn client(&self, name: &str, organizations: &[&str]) -> CertificateDer<'static> {
-        self.sign(client(name, organizations))
+        self.sign(&client(name, organizations))
     }
 
     /// A client certificate that is valid until `not_after`.
@@ -31,17 +32,17 @@ impl Ca {
         let mut params = client(name, &[]);
         params.not_before = OffsetDateTime::UNIX_EPOCH;
         params.not_after = not_after;
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// A certificate for servers only.
     pub fn server(&self, name: &str) -> CertificateDer<'static> {
         let mut params = client(name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> CertificateDer<'static> {
+    fn sign(&self, params: &CertificateParams) -> CertificateDer<'static> {
         let key = KeyPair::generate().unwrap();
         params.signed_by(&key, &self.0).unwrap().der().clone()
     }
@@ -50,8 +51,12 @@ impl Ca {
 fn client(name: &str, organizations: &[&str]) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    for organization in organizations {
-        params.distinguished_name.push(DnType::OrganizationName, *organization);
+    params.distinguished_name = DistinguishedName::new();
+    // One attribute of each type is all that a name can hold here; a second organization goes by its number.
+    let types = [DnType::OrganizationName, DnType::CustomDnType(vec![2, 5, 4, 10])];
+    assert!(organizations.len() <= types.len(), "more organizations than a certificate is made for");
+    for (kind, organization) in types.into_iter().zip(organizations) {
+        params.distinguished_name.push(kind, *organization);
     }
     if !name.is_empty() {
         params.distinguished_name.push(DnType::CommonName, name);

@@ -26,7 +26,7 @@ use objects::Objects;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Answer with this status code.
-    Code(u16),
+    Status(u16),
     /// Never answer.
     Hang,
     /// Close the connection instead of answering.

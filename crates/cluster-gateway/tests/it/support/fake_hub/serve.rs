@@ -42,7 +42,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
     let fault = shared.state().record(format!("{} {path}?{query}", parts.method), agent, path);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     match fault {
-        Some(Fault::Code(code)) => {
+        Some(Fault::Status(code)) => {
             return Ok(failure(StatusCode::from_u16(code).unwrap(), &format!("injected {code}")));
         }
         Some(Fault::Hang) => return std::future::pending().await,

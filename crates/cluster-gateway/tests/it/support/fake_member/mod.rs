@@ -6,5 +6,5 @@ mod routes;
 mod server;
 mod upgrade;
 
-pub(crate) use pki::{TestCa, server_config};
+pub(crate) use pki::{Leaf, TestCa, server_config};
 pub(crate) use server::{FakeMember, Options, Protocols};
