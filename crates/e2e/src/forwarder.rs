@@ -1,9 +1,9 @@
-//! An address that passes connections on, and that can appear late.
+//! An address that passes connections on, and whose target can appear late.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -11,24 +11,32 @@ use anyhow::{Context, Result};
 #[derive(Debug)]
 pub struct Forwarder {
     accepted: Arc<AtomicUsize>,
+    target: Arc<Mutex<String>>,
 }
 
 impl Forwarder {
-    /// Listens on `port` and connects whoever comes to `target`.
+    /// Listens on `port` and connects whoever comes to `target`, if that can be reached.
     pub fn start(port: u16, target: &str) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("listen on {port}"))?;
         let accepted = Arc::new(AtomicUsize::new(0));
-        let (count, target) = (accepted.clone(), target.to_owned());
+        let target = Arc::new(Mutex::new(target.to_owned()));
+        let forwarder = Self { accepted: accepted.clone(), target: target.clone() };
         std::thread::spawn(move || {
             for inbound in listener.incoming().flatten() {
-                count.fetch_add(1, Ordering::Relaxed);
+                accepted.fetch_add(1, Ordering::Relaxed);
+                let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // A target that is gone closes the connection, as a dead server would.
-                if let Ok(outbound) = TcpStream::connect(&target) {
+                if let Ok(outbound) = TcpStream::connect(target) {
                     let _ = splice(&inbound, &outbound);
                 }
             }
         });
-        Ok(Self { accepted })
+        Ok(forwarder)
+    }
+
+    /// Connects whoever comes from now on to another target.
+    pub fn lead_to(&self, target: &str) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target.to_owned();
     }
 
     /// How many connections have come.

@@ -158,7 +158,8 @@ fn rule_176_a_watch_that_the_client_leaves_ends_at_the_member() -> Result<()> {
         let metrics = member.request("GET", "/metrics").send()?.expect(200)?;
         let labels = [r#"resource="limitranges""#, r#"scope="namespace""#, r#"verb="WATCH""#];
         let gauge = metrics.lines().find(|line| {
-            line.starts_with("apiserver_longrunning_requests{") && labels.iter().all(|label| line.contains(label))
+            line.starts_with("apiserver_longrunning_requests{")
+                && labels.iter().all(|label| line.contains(label))
         });
         let value = gauge.and_then(|line| line.rsplit(' ').next()).unwrap_or("0");
         value.parse().with_context(|| format!("a number: {value:?}"))
