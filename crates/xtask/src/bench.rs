@@ -10,6 +10,7 @@ mod process;
 mod report;
 mod rig;
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         (None, false) => Some(build()?),
     };
     process::install_missing()?;
+    let load_before = fs::read_to_string("/proc/loadavg").context("read the load average")?;
     let mut rig = Rig::start(gateway.as_deref())?;
     let mut report = Report::default();
     report.memory("idle", &rig.contenders)?;
@@ -60,8 +62,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         memory::register_clusters(&mut rig, options.clusters)?;
         report.memory(&format!("with {} clusters", options.clusters), &rig.contenders)?;
     }
-    print!("{report}");
+    print!("{report}\n{}", conditions(&load_before)?);
     Ok(())
+}
+
+/// What the reader must know before comparing these numbers with others.
+fn conditions(load_before: &str) -> Result<String> {
+    let processors = fs::read_to_string("/proc/cpuinfo").context("read what processor this is")?;
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let load = load_before.split(' ').next().unwrap_or_default();
+    Ok(format!(
+        "Processor: {}. Load average before the run: {load}; with other work on the machine only the ratios mean \
+         something.\n",
+        model.trim_start_matches([' ', '\t', ':'])
+    ))
 }
 
 fn measure(contenders: &[Contender], rounds: u32, turn: Duration, report: &mut Report) -> Result<()> {
