@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{Api, wants_pretty};
@@ -24,7 +23,6 @@ use crate::registry::{Cluster, Registry};
 use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
 };
-use crate::server::Handler;
 use crate::status::Error;
 
 /// Longest time that a request for the gateway's own resources may take (contract rule 122).
@@ -62,25 +60,21 @@ pub struct IdentityPassing {
     pub global: Rules,
 }
 
-impl Handler for Gateway {
-    async fn handle(
-        self: Arc<Self>,
-        connection: Arc<Connection>,
-        request: Request<Incoming>,
-    ) -> Response<Body> {
+impl Gateway {
+    /// Answers one request; every failure, a panic too, becomes an answer.
+    pub async fn answer(&self, connection: &Connection, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let recording = Recording::start(&self.recorder, &parts);
         let pretty = wants_pretty(&parts);
-        let routed = AssertUnwindSafe(self.route(&connection, parts, body.into(), &recording)).catch_unwind().await;
+        let head_only = parts.method == Method::HEAD;
+        let routed = AssertUnwindSafe(self.route(connection, parts, body, &recording)).catch_unwind().await;
         let response = routed.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
             recording.failed(&error);
             uncached(error.into_response(pretty))
         });
-        recording.finish(response)
+        recording.finish(if head_only { without_body(response) } else { response })
     }
-}
 
-impl Gateway {
     async fn route(
         &self,
         connection: &Connection,
@@ -222,6 +216,16 @@ async fn within_deadline(
         _ => DEADLINE,
     };
     tokio::time::timeout(deadline, answer).await.unwrap_or(Err(Error::Timeout))
+}
+
+/// The answer to HEAD (rule 174): hyper leaves a body in place on HTTP/2, where clients take it for an error.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let length = http_body::Body::size_hint(response.body()).exact().filter(|length| *length > 0);
+    let mut response = response.map(|_| Body::empty());
+    if let Some(length) = length {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    response
 }
 
 /// Rule 116.

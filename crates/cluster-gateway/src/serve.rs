@@ -6,20 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{Api, ApiConfig, VersionInfo};
-use crate::authn::{Authenticator, LoadError};
+use crate::authn::{Authenticator, Connection, LoadError};
 use crate::authz::Authorizer;
+use crate::body::Body;
 use crate::config::Config;
 use crate::gateway::{Gateway, IdentityPassing};
 use crate::hub::Hub;
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, SecretSource, Snapshot};
-use crate::server::{Listener, TlsReloader, self_signed};
+use crate::server::{Handler, Listener, TlsReloader, self_signed};
 use crate::transport::{AddressPolicy, TransportOptions};
 
 /// How often files are read again, and derived settings renewed.
@@ -55,6 +58,16 @@ async fn received(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+impl Handler for Gateway {
+    async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        self.answer(&connection, request.map(Body::from)).await
     }
 }
 

@@ -71,7 +71,11 @@ impl Fixture {
             Arc::new(move || flag.load(Ordering::Relaxed))
         };
         let api = Api::new(ApiConfig {
-            version: VersionInfo { git_commit: "0123abcd".to_owned(), build_date: "2026-01-02T03:04:05Z".to_owned(), ..VersionInfo::current() },
+            version: VersionInfo {
+                git_commit: "0123abcd".to_owned(),
+                build_date: "2026-01-02T03:04:05Z".to_owned(),
+                ..VersionInfo::current()
+            },
             secure_port: 19443,
             healthiness_check,
             synced: condition(&synced),

@@ -55,7 +55,9 @@ async fn send(
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
-    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway }.forward(parts, body, peer()).await
+    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway }
+        .forward(parts, body, peer())
+        .await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

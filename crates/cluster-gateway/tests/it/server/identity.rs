@@ -78,7 +78,9 @@ async fn rule_154_a_cluster_with_broken_rules_is_closed_and_others_are_not() {
 async fn rule_149_rule_255_no_impersonation_header_of_the_caller_reaches_the_member() {
     let world = passing().await;
     world.hub.allow_if(|spec| {
-        spec.resource_attributes.as_ref().is_some_and(|asked| asked.resource.as_deref() == Some("clustergateways"))
+        spec.resource_attributes
+            .as_ref()
+            .is_some_and(|asked| asked.resource.as_deref() == Some("clustergateways"))
     });
     let answer = world
         .user("alice", &["team"])
@@ -88,10 +90,15 @@ async fn rule_149_rule_255_no_impersonation_header_of_the_caller_reaches_the_mem
         .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(!answer.text().contains("impersonate-foo") && !answer.text().contains("system:admin"));
-    let refused = world.user("alice", &["team"]).header("impersonate-user", "bob").get(&format!("{PROXY}/echo")).await;
+    let refused =
+        world.user("alice", &["team"]).header("impersonate-user", "bob").get(&format!("{PROXY}/echo")).await;
     assert_eq!(refused.status, 403);
     assert!(refused.message().contains("cannot impersonate resource \"users\""), "{}", refused.message());
-    let lonely = world.user("alice", &[]).header("impersonate-group", "system:masters").get(&format!("{PROXY}/echo")).await;
+    let lonely = world
+        .user("alice", &[])
+        .header("impersonate-group", "system:masters")
+        .get(&format!("{PROXY}/echo"))
+        .await;
     assert_eq!(lonely.status, 500);
 }
 

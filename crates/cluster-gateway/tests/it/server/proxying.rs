@@ -86,7 +86,11 @@ async fn rule_145_rule_160_rule_161_rule_162_headers_the_member_sees() {
     let world = World::with(plain_http1()).await;
     let caller = world.user("alice", &["team"]);
     world.hub.allow("alice", "get", "clustergateways", "proxy");
-    let answer = caller.header("x-custom", "kept").header("user-agent", "kubectl/1").get(&format!("{PROXY}/echo")).await;
+    let answer = caller
+        .header("x-custom", "kept")
+        .header("user-agent", "kubectl/1")
+        .get(&format!("{PROXY}/echo"))
+        .await;
     assert_eq!(seen(&answer, "host"), [world.member.address.to_string()]);
     assert_eq!(seen(&answer, "authorization"), [format!("Bearer {TOKEN}")]);
     assert_eq!(seen(&answer, "x-custom"), ["kept"]);
@@ -128,7 +132,8 @@ async fn rule_082_rule_083_rule_084_no_credential_of_the_caller_reaches_the_memb
     let with_token = world.token("carol", "carols-token").header("cookie", "session=1").get(&path).await;
     assert_eq!(seen(&with_token, "authorization"), [format!("Bearer {TOKEN}")]);
     assert!(seen(&with_token, "cookie").is_empty());
-    let basic = world.nobody().header("authorization", "Basic YTpi").header("x-remote-uid", "42").get(&path).await;
+    let basic =
+        world.nobody().header("authorization", "Basic YTpi").header("x-remote-uid", "42").get(&path).await;
     assert_eq!(seen(&basic, "authorization"), [format!("Bearer {TOKEN}")]);
     assert!(seen(&basic, "x-remote-uid").is_empty());
 }
@@ -193,7 +198,11 @@ async fn rule_178_unknown_is_told_from_unusable() {
     let caller = world.masters();
     until(|| async { caller.get(&format!("{base}/bad/proxy/healthz")).await.status == 503 }).await;
     let bad = caller.get(&format!("{base}/bad/proxy/healthz")).await;
-    assert!(bad.message().contains("endpoint") && !bad.message().contains("no such cluster"), "{}", bad.message());
+    assert!(
+        bad.message().contains("endpoint") && !bad.message().contains("no such cluster"),
+        "{}",
+        bad.message()
+    );
     assert!(bad.headers.contains_key("retry-after"));
 }
 

@@ -147,4 +147,3 @@ impl Caller {
         format!("{request_line}\r\nhost: localhost\r\n{headers}")
     }
 }
-

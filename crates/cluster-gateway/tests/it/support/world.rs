@@ -170,4 +170,3 @@ pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     }
     panic!("the condition never held");
 }
-
