@@ -98,7 +98,7 @@ impl Server {
         let gateway = Arc::new(gateway(&config, &hub, address, &loaded)?);
         let mut tasks = JoinSet::new();
         spawn_clusters(&mut tasks, &config, &hub, &gateway);
-        tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded));
+        tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls)));
         if let Some(files) = config.tls.clone() {
             tasks.spawn(async move { Ok(tls.follow(files, POLL).await) });
@@ -246,13 +246,17 @@ fn spawn_clusters(
     let policy =
         ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
     let index = Index::new(Arc::clone(&gateway.registry), policy);
-    let source = SecretSource { namespace: config.secret_namespace.clone() };
+    let source = SecretSource { namespace: config.secret_namespace.clone(), hub: hub.url().to_owned() };
     let client = hub.client();
     tasks.spawn(async move { Ok(source.run(client, index).await) });
 }
 
 /// Reads whom to trust, again and again until the hub answers, and follows it from then on.
-async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -> anyhow::Result<()> {
+async fn follow_authentication(
+    gateway: Arc<Gateway>,
+    loaded: Arc<AtomicBool>,
+    hub: String,
+) -> anyhow::Result<()> {
     let mut reported = false;
     loop {
         match gateway.authn.load().await {
@@ -260,6 +264,7 @@ async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -
             Err(LoadError::Unreachable(cause)) => {
                 if !reported {
                     tracing::warn!(
+                        hub,
                         cause,
                         "the hub cannot be reached; not ready until it is; trying again every second"
                     );
@@ -271,7 +276,7 @@ async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -
         }
     }
     if reported {
-        tracing::info!("the hub can be reached");
+        tracing::info!(hub, "the hub can be reached");
     }
     loaded.store(true, Ordering::Relaxed);
     gateway.authn.watch().await;
