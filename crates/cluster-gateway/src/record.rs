@@ -188,7 +188,7 @@ impl Drop for Event {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         if let Some(labels) = self.labels.take() {
-            self.recorder.metrics.proxied(labels.with_code(self.code), elapsed);
+            self.recorder.metrics.proxied(&labels.with_code(self.code), elapsed);
         }
         let Some(log) = &self.log else { return };
         tracing::debug!(

@@ -101,12 +101,18 @@ impl Server {
         tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls)));
         if let Some(files) = config.tls.clone() {
-            tasks.spawn(async move { Ok(tls.follow(files, POLL).await) });
+            tasks.spawn(async move {
+                tls.follow(files, POLL).await;
+                Ok(())
+            });
         }
         let drain = CancellationToken::new();
         let connections = TaskTracker::new();
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
-        tasks.spawn(async move { Ok(serving.await) });
+        tasks.spawn(async move {
+            serving.await;
+            Ok(())
+        });
         tracing::info!(%address, namespace = config.secret_namespace, "serving");
         Ok(Self { address, gateway, drain, connections, tasks })
     }
@@ -241,14 +247,17 @@ fn spawn_clusters(
     hub: &Hub,
     gateway: &Arc<Gateway>,
 ) {
-    let mut transport = TransportOptions::default();
-    transport.addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let transport = TransportOptions { addresses, ..TransportOptions::default() };
     let policy =
         ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
     let index = Index::new(Arc::clone(&gateway.registry), policy);
     let source = SecretSource { namespace: config.secret_namespace.clone(), hub: hub.url().to_owned() };
     let client = hub.client();
-    tasks.spawn(async move { Ok(source.run(client, index).await) });
+    tasks.spawn(async move {
+        source.run(client, index).await;
+        Ok(())
+    });
 }
 
 /// Reads whom to trust, again and again until the hub answers, and follows it from then on.

@@ -27,22 +27,12 @@ pub(crate) const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergatew
 pub(crate) const TOKEN: &str = "member-token";
 
 /// What a test may change before the server starts.
+#[derive(Default)]
 pub(crate) struct Setup<'s> {
     pub(crate) member: Options<'s>,
     pub(crate) gates: FeatureGates,
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
-}
-
-impl Default for Setup<'_> {
-    fn default() -> Self {
-        Self {
-            member: Options::default(),
-            gates: FeatureGates::default(),
-            rules: Rules::default(),
-            authorization: AuthorizationConfig::default(),
-        }
-    }
 }
 
 /// Hub, member `m` and server, ready.
