@@ -32,6 +32,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) gates: FeatureGates,
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
+    pub(crate) poll: Duration,
 }
 
 impl Default for Setup<'_> {
@@ -41,6 +42,7 @@ impl Default for Setup<'_> {
             gates: FeatureGates::default(),
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
+            poll: Duration::from_secs(10),
         }
     }
 }
@@ -88,6 +90,7 @@ impl World {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
+            poll: setup.poll,
         };
         let server = Server::start(config).await.unwrap();
         let world = Self { hub, member, server, front_proxy, clients, serving };
