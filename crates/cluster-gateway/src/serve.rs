@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +24,6 @@ use crate::registry::{ClusterPolicy, Index, Registry, SecretSource, Snapshot};
 use crate::server::{Handler, Listener, TlsReloader, self_signed};
 use crate::transport::{AddressPolicy, TransportOptions};
 
-/// How often files are read again, and derived settings renewed.
-const POLL: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last bytes of answers to leave.
@@ -62,12 +59,8 @@ async fn received(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 impl Handler for Gateway {
-    async fn handle(
-        self: Arc<Self>,
-        connection: Arc<Connection>,
-        request: Request<Incoming>,
-    ) -> Response<Body> {
-        self.answer(&connection, request.map(Body::from)).await
+    async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
+        self.answer(&connection, request).await
     }
 }
 
@@ -99,10 +92,10 @@ impl Server {
         let mut tasks = JoinSet::new();
         spawn_clusters(&mut tasks, &config, &hub, &gateway);
         tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
-        tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls)));
+        tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         if let Some(files) = config.tls.clone() {
             tasks.spawn(async move {
-                tls.follow(files, POLL).await;
+                tls.follow(files, config.poll).await;
                 Ok(())
             });
         }
@@ -293,7 +286,11 @@ async fn follow_authentication(
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.
-async fn advertise_client_cas(gateway: Arc<Gateway>, tls: Arc<TlsReloader>) -> anyhow::Result<()> {
+async fn advertise_client_cas(
+    gateway: Arc<Gateway>,
+    tls: Arc<TlsReloader>,
+    poll: Duration,
+) -> anyhow::Result<()> {
     let mut advertised = Vec::new();
     loop {
         let current = gateway.authn.ca_certificates();
@@ -301,6 +298,6 @@ async fn advertise_client_cas(gateway: Arc<Gateway>, tls: Arc<TlsReloader>) -> a
             tls.set_client_cas(&current);
             advertised = current;
         }
-        tokio::time::sleep(if advertised.is_empty() { Duration::from_secs(1) } else { POLL }).await;
+        tokio::time::sleep(if advertised.is_empty() { poll.min(Duration::from_secs(1)) } else { poll }).await;
     }
 }

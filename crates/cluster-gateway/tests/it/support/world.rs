@@ -27,12 +27,24 @@ pub(crate) const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergatew
 pub(crate) const TOKEN: &str = "member-token";
 
 /// What a test may change before the server starts.
-#[derive(Default)]
 pub(crate) struct Setup<'s> {
     pub(crate) member: Options<'s>,
     pub(crate) gates: FeatureGates,
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
+    pub(crate) poll: Duration,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            member: Options::default(),
+            gates: FeatureGates::default(),
+            rules: Rules::default(),
+            authorization: AuthorizationConfig::default(),
+            poll: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Hub, member `m` and server, ready.
@@ -78,6 +90,7 @@ impl World {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
+            poll: setup.poll,
         };
         let server = Server::start(config).await.unwrap();
         let world = Self { hub, member, server, front_proxy, clients, serving };
