@@ -72,14 +72,14 @@ impl Tokens {
             return Ok(verdict);
         }
         let (hub, ttl) = (self.hub.clone(), self.ttl);
-        self.answers
-            .get_or_ask(key, move || async move {
-                let spec = TokenReviewSpec { token: Some(token), audiences: None };
-                let status = hub.token_review(spec).await.map_err(Failure::new)?;
-                let value = verdict(status);
-                Ok(cache::Answer { bytes: value.as_ref().map_or(0, |user| user.bytes()), value, ttl })
-            })
-            .await
+        let answer = self.answers.get_or_ask(key, move || async move {
+            let spec = TokenReviewSpec { token: Some(token), audiences: None };
+            let status = hub.token_review(spec).await.map_err(Failure::new)?;
+            let value = verdict(status);
+            Ok(cache::Answer { bytes: value.as_ref().map_or(0, |user| user.bytes()), value, ttl })
+        });
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(answer).await
     }
 }
 
