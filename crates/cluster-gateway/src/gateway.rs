@@ -85,7 +85,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Error> {
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
-        let info = RequestInfo::parse(&parts).map_err(|error| unreadable(error, uri))?;
+        let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
         self.refuse_while_stopping(&info)?;
         let limit = deadline(&info, &parts)?;
         let answer = self.route(connection, info, parts, body, uri, recording);
@@ -203,7 +203,7 @@ fn is_forwarded(method: &Method) -> bool {
         .contains(method)
 }
 
-fn unreadable(error: RequestError, uri: &str) -> Error {
+fn unreadable(error: &RequestError, uri: &str) -> Error {
     match error {
         RequestError::Path(error) => Error::BadRequest(error.to_string()),
         RequestError::SpecialVerb(_) => Error::RequestLine {

@@ -73,6 +73,7 @@ pub struct Hub {
     token_reviews: Reviewer,
     access_reviews: Reviewer,
     namespace: String,
+    url: String,
     in_cluster: bool,
 }
 
@@ -99,6 +100,7 @@ impl Hub {
             access_reviews: Reviewer::new(authorization),
             authentication,
             namespace: main.default_namespace.clone(),
+            url: main.cluster_url.to_string(),
             in_cluster: config.kubeconfig.is_none(),
             client: client(main).await?,
         })
@@ -115,6 +117,12 @@ impl Hub {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// URL of the hub's API server, for messages.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Whether the hub is the cluster that this process runs in.

@@ -91,15 +91,21 @@ impl Server {
         let gateway = Arc::new(gateway(&config, &hub, address, &loaded)?);
         let mut tasks = JoinSet::new();
         spawn_clusters(&mut tasks, &config, &hub, &gateway);
-        tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded));
+        tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         if let Some(files) = config.tls.clone() {
-            tasks.spawn(async move { Ok(tls.follow(files, config.poll).await) });
+            tasks.spawn(async move {
+                tls.follow(files, config.poll).await;
+                Ok(())
+            });
         }
         let drain = CancellationToken::new();
         let connections = TaskTracker::new();
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
-        tasks.spawn(async move { Ok(serving.await) });
+        tasks.spawn(async move {
+            serving.await;
+            Ok(())
+        });
         tracing::info!(%address, namespace = config.secret_namespace, "serving");
         Ok(Self { address, gateway, drain, connections, tasks })
     }
@@ -234,18 +240,25 @@ fn spawn_clusters(
     hub: &Hub,
     gateway: &Arc<Gateway>,
 ) {
-    let mut transport = TransportOptions::default();
-    transport.addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let transport = TransportOptions { addresses, ..TransportOptions::default() };
     let policy =
         ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
     let index = Index::new(Arc::clone(&gateway.registry), policy);
-    let source = SecretSource { namespace: config.secret_namespace.clone() };
+    let source = SecretSource { namespace: config.secret_namespace.clone(), hub: hub.url().to_owned() };
     let client = hub.client();
-    tasks.spawn(async move { Ok(source.run(client, index).await) });
+    tasks.spawn(async move {
+        source.run(client, index).await;
+        Ok(())
+    });
 }
 
 /// Reads whom to trust, again and again until the hub answers, and follows it from then on.
-async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -> anyhow::Result<()> {
+async fn follow_authentication(
+    gateway: Arc<Gateway>,
+    loaded: Arc<AtomicBool>,
+    hub: String,
+) -> anyhow::Result<()> {
     let mut reported = false;
     loop {
         match gateway.authn.load().await {
@@ -253,6 +266,7 @@ async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -
             Err(LoadError::Unreachable(cause)) => {
                 if !reported {
                     tracing::warn!(
+                        hub,
                         cause,
                         "the hub cannot be reached; not ready until it is; trying again every second"
                     );
@@ -264,7 +278,7 @@ async fn follow_authentication(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>) -
         }
     }
     if reported {
-        tracing::info!("the hub can be reached");
+        tracing::info!(hub, "the hub can be reached");
     }
     loaded.store(true, Ordering::Relaxed);
     gateway.authn.watch().await;

@@ -16,6 +16,8 @@ use super::Index;
 pub struct SecretSource {
     /// Namespace of the credential Secrets (`--secret-namespace`).
     pub namespace: String,
+    /// URL of the hub, for messages.
+    pub hub: String,
 }
 
 impl SecretSource {
@@ -44,11 +46,11 @@ impl SecretSource {
                     Ok(event) => {
                         // A watch that starts over says `Init` before it has reached anybody.
                         if !matches!(event, Event::Init) {
-                            failures.recovered(&self.namespace);
+                            failures.recovered(&self);
                         }
                         changed |= handle(event, &mut index, &mut listed);
                     }
-                    Err(error) => failures.failed(&self.namespace, &error),
+                    Err(error) => failures.failed(&self, &error),
                 }
                 next = events.next().now_or_never().flatten();
             }
@@ -85,7 +87,7 @@ struct Failures {
 }
 
 impl Failures {
-    fn failed(&mut self, namespace: &str, error: &watcher::Error) {
+    fn failed(&mut self, source: &SecretSource, error: &watcher::Error) {
         let now = tokio::time::Instant::now();
         let since = *self.since.get_or_insert(now);
         if self.reported.is_some_and(|last| now - last < Duration::from_secs(60)) {
@@ -93,17 +95,22 @@ impl Failures {
         }
         self.reported = Some(now);
         tracing::warn!(
-            namespace,
+            hub = source.hub,
+            namespace = source.namespace,
             failing_for_seconds = (now - since).as_secs(),
             error = %chain(error),
             "cannot read cluster Secrets from the hub; the last known clusters stay in force; trying again"
         );
     }
 
-    fn recovered(&mut self, namespace: &str) {
+    fn recovered(&mut self, source: &SecretSource) {
         if self.since.take().is_some() {
             self.reported = None;
-            tracing::info!(namespace, "reading cluster Secrets from the hub again");
+            tracing::info!(
+                hub = source.hub,
+                namespace = source.namespace,
+                "reading cluster Secrets from the hub again"
+            );
         }
     }
 }
