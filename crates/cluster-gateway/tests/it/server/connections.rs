@@ -40,11 +40,7 @@ async fn polling<'s>() -> World {
 struct Hints(Mutex<Vec<Vec<u8>>>);
 
 impl ResolvesClientCert for Hints {
-    fn resolve(
-        &self,
-        hints: &[&[u8]],
-        _: &[SignatureScheme],
-    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+    fn resolve(&self, hints: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
         *self.0.lock().unwrap() = hints.iter().map(|hint| hint.to_vec()).collect();
         None
     }
@@ -99,7 +95,10 @@ async fn rule_054_both_versions_of_tls_and_of_http_on_one_port() {
                 handshake.stream.write_all(head).await.unwrap();
                 let mut answer = String::new();
                 handshake.stream.read_to_string(&mut answer).await.unwrap();
-                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
+                assert!(
+                    answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"),
+                    "{answer}"
+                );
             }
         }
     }
@@ -145,9 +144,8 @@ async fn rule_056_a_new_serving_certificate_is_served_and_a_broken_one_is_not() 
     let world = polling().await;
     let mut open = Session::open(&world.masters().http2()).await;
     assert_eq!(open.get("/healthz").await.status, 200);
-    let served = || async {
-        handshake(&world, &[&rustls::version::TLS13], &[b"h2"]).await.unwrap().certificate()
-    };
+    let served =
+        || async { handshake(&world, &[&rustls::version::TLS13], &[b"h2"]).await.unwrap().certificate() };
     let first = served().await;
     let second = world.serving.server(&["localhost"]);
     std::fs::write(world.hub.dir().join("tls.crt"), &second.certificate).unwrap();
@@ -168,10 +166,7 @@ async fn rule_056_a_new_serving_certificate_is_served_and_a_broken_one_is_not() 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_056_rule_073_a_removed_ca_is_refused_on_connections_that_are_open() {
     let world = World::start().await;
-    let mut open = [
-        Session::open(&world.masters()).await,
-        Session::open(&world.masters().http2()).await,
-    ];
+    let mut open = [Session::open(&world.masters()).await, Session::open(&world.masters().http2()).await];
     for session in &mut open {
         assert_eq!(session.get("/version").await.status, 200);
     }
@@ -401,7 +396,9 @@ async fn rule_115_rule_116_every_answer_has_an_audit_id_and_is_not_stored() {
         (world.nobody().header("authorization", "Bearer wrong"), "/version"),
     ] {
         let answer = caller.get(path).await;
-        let all = |name| answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        let all = |name| {
+            answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>()
+        };
         assert_eq!(all("cache-control"), ["no-cache, private"], "{path}");
         let [id] = all("audit-id")[..] else { panic!("{path}: {:?}", all("audit-id")) };
         let id = uuid::Uuid::parse_str(id).unwrap();
@@ -449,7 +446,9 @@ async fn rule_102_rule_119_a_malformed_path_is_a_500_before_anybody_is_asked_and
 async fn rule_122_a_timeout_that_cannot_be_read_is_a_400_before_anybody_is_asked() {
     let world = World::start().await;
     for caller in [world.masters(), world.nobody()] {
-        for path in ["/version?timeout=soon", &format!("{API}/clustergateways?timeout=1"), "/version?timeout=-1s"] {
+        for path in
+            ["/version?timeout=soon", &format!("{API}/clustergateways?timeout=1"), "/version?timeout=-1s"]
+        {
             let answer = caller.get(path).await;
             assert_eq!(answer.status, 400, "{path}");
             assert_eq!(answer.json()["reason"], "BadRequest");
@@ -457,7 +456,12 @@ async fn rule_122_a_timeout_that_cannot_be_read_is_a_400_before_anybody_is_asked
             assert!(message.starts_with("invalid timeout specified in the request URL - "), "{message}");
         }
     }
-    for path in ["/version?timeout=0s", "/version?timeout=1h", "/version?timeout=", &format!("{PROXY}/plain?timeout=soon")] {
+    for path in [
+        "/version?timeout=0s",
+        "/version?timeout=1h",
+        "/version?timeout=",
+        &format!("{PROXY}/plain?timeout=soon"),
+    ] {
         assert_eq!(world.masters().get(path).await.status, 200, "{path}");
     }
 }

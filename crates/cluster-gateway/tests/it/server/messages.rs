@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::caller::Caller;
 use crate::support::fake_member::{Options, Protocols};
 use crate::support::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, literal, request,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, literal,
+    request,
 };
 use crate::support::world::{PROXY, Setup, World, until};
 
@@ -304,13 +305,15 @@ async fn rule_175_an_http1_upload_that_is_cut_off_is_cut_off_for_the_member() {
     for protocols in [Protocols::Both, Protocols::Http1] {
         let world = world(protocols).await;
         let caller = world.masters();
-        for framing in ["content-length: 100\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        for framing in ["content-length: 100\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+        {
             let mut stream = caller.connect().await;
             let before = world.member.recorder.uploads().len();
             let head = caller.head(&format!("POST {PROXY}/echo HTTP/1.1"));
             stream.write_all(format!("{head}{framing}").as_bytes()).await.unwrap();
             stream.flush().await.unwrap();
-            until(|| async { world.member.recorder.requests().iter().any(|seen| seen.target == "/echo") }).await;
+            until(|| async { world.member.recorder.requests().iter().any(|seen| seen.target == "/echo") })
+                .await;
             drop(stream);
             until(|| async { world.member.recorder.uploads().len() > before }).await;
         }
