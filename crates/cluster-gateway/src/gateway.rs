@@ -83,6 +83,10 @@ impl Gateway {
         body: Body,
         recording: &Recording,
     ) -> Result<Response<Body>, Error> {
+        if parts.method == Method::CONNECT {
+            // A success would turn the connection into a tunnel that leads nowhere.
+            return Err(Error::MethodNotAllowed);
+        }
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;

@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::caller::Caller;
 use super::fake_hub::FakeHub;
-use super::fake_member::{FakeMember, Options, TestCa};
+use super::fake_member::{FakeMember, Leaf, Options, TestCa};
 
 /// Namespace of the credential Secrets.
 pub(crate) const NAMESPACE: &str = "vela-system";
@@ -33,6 +33,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    /// The gateway shows this to the member instead of a token.
+    pub(crate) certificate: Option<Leaf>,
 }
 
 impl Default for Setup<'_> {
@@ -43,6 +45,7 @@ impl Default for Setup<'_> {
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            certificate: None,
         }
     }
 }
@@ -94,7 +97,10 @@ impl World {
         };
         let server = Server::start(config).await.unwrap();
         let world = Self { hub, member, server, front_proxy, clients, serving };
-        world.register("m", &[]);
+        match setup.certificate {
+            None => world.register("m", &[]),
+            Some(leaf) => world.register_certificate("m", &leaf),
+        }
         world.ready().await;
         world
     }
@@ -102,6 +108,16 @@ impl World {
     /// Registers the member under `name`; `changes` go over its data.
     pub(crate) fn register(&self, name: &str, changes: &[(&str, &str)]) {
         self.hub.put_secret(&self.secret(name, changes));
+    }
+
+    /// Registers the member under `name`, with a client certificate.
+    pub(crate) fn register_certificate(&self, name: &str, leaf: &Leaf) {
+        let mut secret = self.secret(name, &[("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)]);
+        let labels = secret.metadata.labels.as_mut().unwrap();
+        labels
+            .insert("cluster.core.oam.dev/cluster-credential-type".to_owned(), "X509Certificate".to_owned());
+        secret.data.as_mut().unwrap().remove("token");
+        self.hub.put_secret(&secret);
     }
 
     pub(crate) fn secret(&self, name: &str, changes: &[(&str, &str)]) -> Secret {
