@@ -25,5 +25,6 @@ pub mod cache;
 pub mod status;
 pub mod request;
 pub mod body;
+pub mod issuer;
 pub mod pki;
 pub mod io;
