@@ -69,8 +69,7 @@ impl RbacDirectory {
     /// # Errors
     /// [`OpenError`]: the directory does not exist or cannot be listed.
     pub fn load(config: RbacConfig) -> Result<Self, OpenError> {
-        let mut directory = Directory::open(config.directory, RbacReader)?;
-        directory.read();
+        let directory = Directory::open(config.directory, RbacReader)?;
         let mut this = Self { directory, poll: config.poll, policy: Arc::default(), complaints: Vec::new() };
         this.publish();
         Ok(this)

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,8 +60,8 @@ impl<T> Parsed<T> {
 pub struct OpenError {
     /// The directory.
     pub path: String,
-    /// What the system says.
-    pub cause: io::Error,
+    /// What is wrong with it.
+    pub cause: String,
 }
 
 /// The wanted files of a directory. Subdirectories and hidden files are ignored; symbolic links are followed.
@@ -92,17 +92,19 @@ struct Seen<T> {
 struct Stamp([i128; 7]);
 
 impl<R: Reader> Directory<R> {
-    /// A directory, none of whose files has been read yet.
+    /// A directory, read as it is now. Files that cannot be used are reported. It blocks for as long as reading takes.
     ///
     /// # Errors
     /// [`OpenError`]: it does not exist or cannot be listed.
     pub fn open(path: PathBuf, reader: R) -> Result<Self, OpenError> {
-        match fs::read_dir(&path) {
-            Ok(_) => {
-                Ok(Self { path, reader, files: BTreeMap::new(), unwanted: BTreeSet::new(), failure: None })
-            }
-            Err(cause) => Err(OpenError { path: path.display().to_string(), cause }),
-        }
+        let (files, unwanted) = (BTreeMap::new(), BTreeSet::new());
+        let mut this = Self { path, reader, files, unwanted, failure: None };
+        match this.list() {
+            Ok(present) => this.read_all(present),
+            Err(cause) => return Err(OpenError { path: this.path.display().to_string(), cause }),
+        };
+        this.settle();
+        Ok(this)
     }
 
     /// Where it is.
@@ -120,12 +122,6 @@ impl<R: Reader> Directory<R> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
-    }
-
-    /// Reads and parses everything as it is now. It blocks.
-    pub fn read(&mut self) {
-        self.look();
-        self.settle();
     }
 
     /// Waits until something changed and is in force, looking every `poll`. `None`: the process is ending.
@@ -179,6 +175,10 @@ impl<R: Reader> Directory<R> {
         if self.failure.take().is_some() {
             tracing::info!(directory = %self.path.display(), "the directory can be read again");
         }
+        self.read_all(present)
+    }
+
+    fn read_all(&mut self, present: BTreeMap<String, Metadata>) -> bool {
         let before = self.files.len();
         self.files.retain(|name, _| present.contains_key(name));
         let mut changed = self.files.len() != before;

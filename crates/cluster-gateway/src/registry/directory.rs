@@ -62,28 +62,23 @@ pub struct DirectorySource {
 }
 
 impl DirectorySource {
-    /// A source that has read nothing yet.
+    /// Reads the directory once, at start. Files that cannot be used are reported. It blocks for as long as reading takes.
     ///
     /// # Errors
     /// [`OpenError`]: the directory does not exist or cannot be listed.
-    pub fn open(config: ClustersDirectory) -> Result<Self, OpenError> {
+    pub fn load(config: ClustersDirectory) -> Result<Self, OpenError> {
         let files = ClusterFiles { contexts: config.contexts, allow_exec: config.allow_exec };
         let directory = Directory::open(config.directory, files)?;
         Ok(Self { directory, poll: config.poll, complaints: Vec::new() })
     }
 
-    /// Reads the directory and feeds `index` until the process ends. A file that can no longer be used leaves its last good
-    /// clusters in force; a file that is gone takes its clusters with it.
+    /// Feeds `index` until the process ends. A file that can no longer be used leaves its last good clusters in force; a
+    /// file that is gone takes its clusters with it.
     pub async fn run(mut self, mut index: Index) {
-        let read = move || {
-            self.directory.read();
-            self
-        };
-        let Ok(mut this) = tokio::task::spawn_blocking(read).await else { return };
         loop {
-            index.reset(this.entries());
-            match this.directory.changed(this.poll).await {
-                Some(directory) => this.directory = directory,
+            index.reset(self.entries());
+            match self.directory.changed(self.poll).await {
+                Some(directory) => self.directory = directory,
                 None => return,
             }
         }

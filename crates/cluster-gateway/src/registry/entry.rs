@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::Unusable;
 
 /// A cluster as its source describes it: always in the shape of a Secret, whatever it was written as.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Entry {
     /// The description.
     pub secret: Secret,

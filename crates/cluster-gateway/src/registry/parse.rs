@@ -100,8 +100,9 @@ impl ClusterPolicy {
         };
         if marked && !self.allow_insecure {
             return Err(format!(
-                "annotation {ANNOTATION_INSECURE} asks for an unverified connection, but the gateway runs without \
-                 --allow-insecure-clusters; add the CA as key \"ca.crt\" and remove the annotation"
+                "annotation {ANNOTATION_INSECURE} (insecure-skip-tls-verify of a kubeconfig) asks for an unverified \
+                 connection, but the gateway runs without --allow-insecure-clusters; add the CA as key \"ca.crt\" \
+                 (certificate-authority-data) and remove the annotation"
             ));
         }
         if !url.endpoint.tls && !marked {

@@ -17,58 +17,73 @@ use super::{Contexts, name};
 use crate::manifest::Fields;
 use crate::registry::{Entry, Unusable};
 
-const FLATTEN: &str = "kubectl config view --flatten --raw writes such files into the kubeconfig";
+/// The lists of a kubeconfig.
+struct Config<'a> {
+    clusters: Named<'a>,
+    users: Named<'a>,
+    contexts: Named<'a>,
+}
 
 /// The clusters, and what should be known about them.
+///
+/// # Errors
+/// The lists themselves cannot be read. What is wrong with one context makes only its cluster unusable.
 pub(super) fn read(
-    config: &Fields<'_>,
+    kubeconfig: &Fields<'_>,
     contexts: Contexts,
     allow_exec: bool,
 ) -> Result<(Vec<Entry>, Vec<String>), String> {
-    let (clusters, users) = (named(config, "clusters", "cluster")?, named(config, "users", "user")?);
-    let all = named(config, "contexts", "context")?;
-    let current = config.text("current-context")?;
-    let mut notes = Vec::new();
-    if contexts == Contexts::Current && !current.is_some_and(|current| all.contains_key(current)) {
-        notes.push("no cluster: current-context names no context of this file".to_owned());
-    }
-    let mut entries = Vec::new();
-    for (context, fields) in &all {
-        if contexts == Contexts::Current && current != Some(context) {
-            continue;
-        }
+    let config = Config {
+        clusters: named(kubeconfig, "clusters", "cluster")?,
+        users: named(kubeconfig, "users", "user")?,
+        contexts: named(kubeconfig, "contexts", "context")?,
+    };
+    let current = kubeconfig.text("current-context")?;
+    let wanted = |context: &&str| contexts == Contexts::All || current == Some(*context);
+    let (mut entries, mut notes) = (Vec::new(), Vec::new());
+    for context in config.contexts.keys().copied().filter(wanted) {
         let Some(name) = name::slug(context) else {
             notes.push(format!("context \"{}\" has no letter or digit to name a cluster by", shown(context)));
             continue;
         };
         let mut draft = Draft::new(&name, allow_exec);
-        if name != **context {
+        if name != context {
             notes.push(format!("context \"{}\" is registered as cluster {name}", shown(context)));
             draft.annotate(ANNOTATION_ALIAS, context);
         }
-        let result = draft.context(fields, &clusters, &users)?;
-        entries.push(draft.finish(result));
+        let unusable = draft.context(context, &config).err();
+        entries.push(draft.finish(unusable));
+    }
+    if entries.is_empty() && notes.is_empty() {
+        notes.push(match contexts {
+            Contexts::All => "the kubeconfig has no context, and so no cluster".to_owned(),
+            Contexts::Current => "current-context names no context of this kubeconfig: no cluster".to_owned(),
+        });
     }
     Ok((entries, notes))
 }
 
-/// A kubeconfig's list of named things. As in kubectl, the first of two with one name counts.
-fn named<'a>(
-    config: &Fields<'a>,
-    list: &str,
-    what: &str,
-) -> Result<BTreeMap<&'a str, Option<Fields<'a>>>, String> {
+/// A kubeconfig's list of named things. As in kubectl, two of one name are an error.
+fn named<'a>(config: &Fields<'a>, list: &str, what: &'static str) -> Result<Named<'a>, String> {
     let mut all = BTreeMap::new();
     for item in config.list(list)? {
         let name = item.text("name")?.ok_or_else(|| format!("{} is missing", item.at("name")))?;
-        let fields = item.fields(what)?;
-        all.entry(name).or_insert(fields);
+        let at = item.at("name");
+        if all.insert(name, (item, what)).is_some() {
+            return Err(format!("{at}: a second one of {list} is named \"{}\"", shown(name)));
+        }
     }
     Ok(all)
 }
 
-/// Named things of a kubeconfig; `None`: there is nothing but the name.
-type Named<'a> = BTreeMap<&'a str, Option<Fields<'a>>>;
+/// Named things of a kubeconfig, each with the key of what it holds.
+type Named<'a> = BTreeMap<&'a str, (Fields<'a>, &'static str)>;
+
+/// What the thing called `name` holds.
+fn held<'a>(all: &Named<'a>, name: &str, what: &str) -> Result<Fields<'a>, String> {
+    let held = all.get(name).map_or(Ok(None), |(item, key)| item.fields(key))?;
+    held.ok_or_else(|| format!("the kubeconfig has no {what} \"{}\"", shown(name)))
+}
 
 /// A Secret in the making.
 struct Draft {
@@ -85,33 +100,19 @@ impl Draft {
         Self { name: name.to_owned(), allow_exec, labels, annotations, data }
     }
 
-    /// Outer error: the file cannot be understood. Inner error: why this cluster cannot be used.
-    fn context(
-        &mut self,
-        context: &Option<Fields<'_>>,
-        clusters: &Named<'_>,
-        users: &Named<'_>,
-    ) -> Result<Result<(), String>, String> {
-        let part = |key: &str| context.as_ref().map_or(Ok(None), |context| context.text(key));
-        let cluster = match part("cluster")?.map(|name| (name, clusters.get(name))) {
-            Some((_, Some(Some(cluster)))) => cluster,
-            Some((name, _)) => return Ok(Err(format!("the kubeconfig has no cluster \"{}\"", shown(name)))),
-            None => return Ok(Err("the context names no cluster".to_owned())),
-        };
-        if let Err(reason) = self.cluster(cluster)? {
-            return Ok(Err(reason));
-        }
-        match part("user")?.map(|name| (name, users.get(name))) {
-            Some((_, Some(Some(user)))) => self.user(user),
-            Some((name, _)) => Ok(Err(format!("the kubeconfig has no user \"{}\"", shown(name)))),
-            None => Ok(Err("the context names no user, and so no credential".to_owned())),
-        }
+    /// An error is why this cluster cannot be used.
+    fn context(&mut self, name: &str, config: &Config<'_>) -> Result<(), String> {
+        let context = held(&config.contexts, name, "context")?;
+        let cluster = context.text("cluster")?.ok_or("the context names no cluster")?;
+        let user = context.text("user")?.ok_or("the context names no user, and so no credential")?;
+        self.cluster(&held(&config.clusters, cluster, "cluster")?)?;
+        self.user(&held(&config.users, user, "user")?)
     }
 
-    fn cluster(&mut self, cluster: &Fields<'_>) -> Result<Result<(), String>, String> {
-        let Some(server) = cluster.text("server")? else {
-            return Ok(Err(format!("{} is missing; expected https://HOST[:PORT]", cluster.at("server"))));
-        };
+    fn cluster(&mut self, cluster: &Fields<'_>) -> Result<(), String> {
+        let server = cluster.text("server")?;
+        let server = server
+            .ok_or_else(|| format!("{} is missing; expected https://HOST[:PORT]", cluster.at("server")))?;
         self.put("endpoint", server.as_bytes().to_vec());
         if let Some(url) = cluster.text("proxy-url")? {
             self.put("proxy-url", url.as_bytes().to_vec());
@@ -122,77 +123,72 @@ impl Draft {
         if cluster.flag("insecure-skip-tls-verify")? {
             self.annotate(ANNOTATION_INSECURE, "true");
         }
-        match inline(cluster, "certificate-authority-data", "certificate-authority")? {
-            Ok(Some(ca)) => self.put("ca.crt", ca),
-            Ok(None) => {}
-            Err(reason) => return Ok(Err(reason)),
+        if let Some(ca) = inline(cluster, "certificate-authority-data", "certificate-authority")? {
+            self.put("ca.crt", ca);
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn user(&mut self, user: &Fields<'_>) -> Result<Result<(), String>, String> {
-        if let Some(reason) = self.refusal(user)? {
-            return Ok(Err(reason));
-        }
+    fn user(&mut self, user: &Fields<'_>) -> Result<(), String> {
+        self.refuse(user)?;
         let certificate = inline(user, "client-certificate-data", "client-certificate")?;
         let key = inline(user, "client-key-data", "client-key")?;
-        let token = user.text("token")?;
-        let (certificate, key) = match (certificate, key) {
-            (Ok(certificate), Ok(key)) => (certificate, key),
-            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
-        };
-        // A server that is shown both believes the certificate.
-        if certificate.is_some() || key.is_some() {
-            self.credential(CredentialType::X509Certificate);
-            self.put("tls.crt", certificate.unwrap_or_default());
-            self.put("tls.key", key.unwrap_or_default());
-        } else if let Some(token) = token {
+        match (certificate, key) {
+            // A server that is shown a token as well believes the certificate.
+            (Some(certificate), Some(key)) => {
+                self.credential(CredentialType::X509Certificate);
+                self.put("tls.crt", certificate);
+                self.put("tls.key", key);
+                Ok(())
+            }
+            (None, None) => self.token_or_program(user),
+            (Some(_), None) => Err(format!("{} is missing", user.at("client-key-data"))),
+            (None, Some(_)) => Err(format!("{} is missing", user.at("client-certificate-data"))),
+        }
+    }
+
+    fn token_or_program(&mut self, user: &Fields<'_>) -> Result<(), String> {
+        if let Some(token) = user.text("token")? {
             self.credential(CredentialType::ServiceAccountToken);
             self.put("token", token.as_bytes().to_vec());
         } else if let Some(exec) = user.value("exec") {
             self.credential(CredentialType::Dynamic);
             self.put("exec", exec.to_string().into_bytes());
         } else if user.has("tokenFile") {
-            return Ok(Err(format!("{}: {FLATTEN}", outside(user, "tokenFile", "token"))));
+            return Err(outside(user, "tokenFile", "token"));
         } else {
-            return Ok(Err(
+            return Err(
                 "the user has no credential; expected token, or client-certificate-data and client-key-data"
                     .to_owned(),
-            ));
+            );
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    /// Ways to authenticate that must not be left out in silence.
-    fn refusal(&self, user: &Fields<'_>) -> Result<Option<String>, String> {
-        if ["as", "as-uid", "as-groups", "as-user-extra"].iter().any(|key| user.has(key)) {
-            return Ok(Some(
-                "the user acts as somebody else (as, as-groups); write identity rules for the gateway instead"
-                    .to_owned(),
-            ));
+    /// Refuses ways to authenticate that must not be left out in silence.
+    fn refuse(&self, user: &Fields<'_>) -> Result<(), String> {
+        let refused = [
+            (
+                &["as", "as-uid", "as-groups", "as-user-extra"][..],
+                "the user acts as somebody else (as, as-groups); write identity rules for the gateway instead",
+            ),
+            (
+                &["username", "password"],
+                "username and password are no longer a credential in Kubernetes; use a token or a certificate",
+            ),
+            (&["auth-provider"], "auth-provider was removed from Kubernetes; use a token or a certificate"),
+        ];
+        if let Some((_, reason)) = refused.iter().find(|(keys, _)| keys.iter().any(|key| user.has(key))) {
+            return Err((*reason).to_owned());
         }
-        if user.has("username") || user.has("password") {
-            return Ok(Some(
-                "username and password are no longer a credential in Kubernetes; use a token or a certificate"
-                    .to_owned(),
-            ));
-        }
-        if user.has("auth-provider") {
-            return Ok(Some(
-                "auth-provider was removed from Kubernetes; use a token or a certificate".to_owned(),
-            ));
-        }
-        if let Some(exec) = user.fields("exec")?
-            && !self.allow_exec
-        {
-            let command = exec.text("command")?.unwrap_or_default();
-            return Ok(Some(format!(
+        match user.fields("exec")? {
+            Some(exec) if !self.allow_exec => Err(format!(
                 "the credential comes from the program \"{}\", and running programs is not allowed here; put the token \
                  of a service account into the kubeconfig instead",
-                shown(command)
-            )));
+                shown(exec.text("command")?.unwrap_or_default())
+            )),
+            _ => Ok(()),
         }
-        Ok(None)
     }
 
     fn credential(&mut self, kind: CredentialType) {
@@ -207,7 +203,7 @@ impl Draft {
         self.data.insert(key.to_owned(), ByteString(value));
     }
 
-    fn finish(self, result: Result<(), String>) -> Entry {
+    fn finish(self, unusable: Option<String>) -> Entry {
         let metadata = ObjectMeta {
             name: Some(self.name),
             labels: Some(self.labels),
@@ -215,23 +211,25 @@ impl Draft {
             ..ObjectMeta::default()
         };
         let secret = Secret { metadata, data: Some(self.data), ..Secret::default() };
-        Entry { secret, unusable: result.err().map(Unusable) }
+        Entry { secret, unusable: unusable.map(Unusable) }
     }
 }
 
-/// Inline data, decoded. Inner error: it is kept in a file.
-fn inline(fields: &Fields<'_>, data: &str, file: &str) -> Result<Result<Option<Vec<u8>>, String>, String> {
+/// Inline data, decoded. An error also if it is kept in a file instead.
+fn inline(fields: &Fields<'_>, data: &str, file: &str) -> Result<Option<Vec<u8>>, String> {
     match fields.text(data)? {
-        Some(encoded) => {
-            Ok(decode(encoded).map(Some).ok_or_else(|| format!("{} is not base64", fields.at(data))))
-        }
-        None if fields.has(file) => Ok(Err(format!("{}; {FLATTEN}", outside(fields, file, data)))),
-        None => Ok(Ok(None)),
+        Some(encoded) => decode(encoded).map(Some).ok_or_else(|| format!("{}: not base64", fields.at(data))),
+        None if fields.has(file) => Err(outside(fields, file, data)),
+        None => Ok(None),
     }
 }
 
 fn outside(fields: &Fields<'_>, file: &str, instead: &str) -> String {
-    format!("{} names a file, and files are not read from here; use {instead}", fields.at(file))
+    format!(
+        "{} names a file, and none is opened for a kubeconfig; use {instead}: kubectl config view --flatten --raw \
+         writes certificates and keys into the kubeconfig",
+        fields.at(file)
+    )
 }
 
 fn shown(text: &str) -> String {

@@ -22,9 +22,12 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     ))
 }
 
-/// A name made of a context's; `None` if nothing usable is in it. One that is too long keeps its beginning and ends in a
+/// A name made of a context's, which stays as it is if it is a name; `None` if nothing usable is in it. One that is too long keeps its beginning and ends in a
 /// digest of the whole.
 pub(super) fn slug(context: &str) -> Option<String> {
+    if check(context).is_ok() {
+        return Some(context.to_owned());
+    }
     let lower = context.to_ascii_lowercase();
     let words =
         lower.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
