@@ -22,6 +22,7 @@ pub mod authn;
 pub mod hub;
 pub mod cache;
 
+pub mod manifest;
 pub mod status;
 pub mod request;
 pub mod body;
