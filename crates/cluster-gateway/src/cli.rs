@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apiserver;
+mod kubeconfig;
+mod process;
+mod standalone;
 mod version;
 
 use crate::config;
@@ -29,6 +32,16 @@ enum Command {
     /// then `kubectl get --raw /apis/cluster.core.oam.dev/v1alpha1/clustergateways/NAME/proxy/healthz` reaches a
     /// member.
     Apiserver(Box<config::ApiserverOptions>),
+    /// Serve clusters without a hub: from files, with certificates and rights of its own
+    ///
+    /// Clusters are the Secret manifests and kubeconfigs in --clusters-dir; what is changed there takes effect without a
+    /// restart. Write yourself a kubeconfig with `cluster-gateway kubeconfig`. Callers reach a member as the credential
+    /// in its Secret or kubeconfig; with --feature-gates=ClientIdentityPenetration=true as themselves, by impersonation.
+    Standalone(Box<config::StandaloneOptions>),
+    /// Write a kubeconfig for a standalone server, with a certificate of its own and one context per cluster
+    ///
+    /// Run it where the server's --data-dir is: whoever can read that directory can be anybody.
+    Kubeconfig(kubeconfig::KubeconfigOptions),
     /// Print version, commit and platform
     Version(version::VersionOptions),
 }
@@ -50,6 +63,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     };
     match cli.command {
         Command::Apiserver(options) => apiserver::run(*options, &leftovers),
+        Command::Standalone(options) => standalone::run(*options, &leftovers),
+        Command::Kubeconfig(options) => kubeconfig::run(&options),
         Command::Version(options) => version::run(&options),
     }
 }

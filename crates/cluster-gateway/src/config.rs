@@ -4,38 +4,40 @@
 //! chart work unchanged (contract rule 135). The only module that reads the environment.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod compat;
 mod gates;
+mod hub;
 mod options;
+mod standalone;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
-pub use options::ApiserverOptions;
+pub use options::{
+    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+};
 
-use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
-use crate::authz::{AuthorizationConfig, Policy};
+use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
+use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::hub::HubConfig;
 use crate::identity::Rules;
+use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
 
-/// See [`Config::poll`].
+/// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
 
-/// Everything that the hub-mode server needs, checked.
+/// Everything that a server needs, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
-    /// Serving certificate; `None`: one is made for this process.
+    /// Serving certificate; `None`: one is made.
     pub tls: Option<TlsFiles>,
-    /// Namespace of the credential Secrets.
-    pub secret_namespace: String,
-    /// How to reach the hub.
-    pub hub: HubConfig,
-    /// How callers are authenticated.
-    pub authentication: AuthenticationConfig,
+    /// Where clusters, users and rights come from.
+    pub mode: Mode,
     /// How callers are authorized.
     pub authorization: AuthorizationConfig,
     /// Switches of the original.
@@ -51,6 +53,41 @@ pub struct Config {
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
     /// to 10 s (rule 56).
     pub poll: Duration,
+}
+
+/// Where clusters, users and rights come from. The path of a request is the same.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// From a hub.
+    Hub(HubMode),
+    /// From files.
+    Standalone(StandaloneMode),
+}
+
+/// A server of a hub.
+#[derive(Debug, Clone)]
+pub struct HubMode {
+    /// Namespace of the credential Secrets.
+    pub secret_namespace: String,
+    /// How to reach the hub.
+    pub hub: HubConfig,
+    /// How callers are authenticated.
+    pub authentication: AuthenticationConfig,
+}
+
+/// A server without a hub.
+#[derive(Debug, Clone)]
+pub struct StandaloneMode {
+    /// Directory of clusters.
+    pub clusters: ClustersDirectory,
+    /// Directory of RBAC manifests; `None`: only `system:masters` may do anything.
+    pub rbac: Option<RbacConfig>,
+    /// Directory of the server's own certificate authorities.
+    pub data_dir: PathBuf,
+    /// Names and addresses that clients use, besides those of this machine's loopback.
+    pub names: Vec<String>,
+    /// How callers are authenticated; the CA is added when the data directory has been opened.
+    pub authentication: StandaloneAuthentication,
 }
 
 /// All mistakes in the settings.
@@ -71,104 +108,46 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-impl Config {
-    /// Checks what was typed.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every mistake.
-    pub fn resolve(options: ApiserverOptions) -> Result<Self, ConfigError> {
-        let mut mistakes = Vec::new();
-        let address = address(&options, &mut mistakes);
-        let tls = tls(&options, &mut mistakes);
-        let secret_namespace = options.secret_namespace.clone().or_else(own_namespace).unwrap_or_else(|| {
-            mistakes.push("--secret-namespace is required outside of a cluster".to_owned());
-            String::new()
-        });
-        check_files(&options, &mut mistakes);
-        refuse_unsupported(&options, &mut mistakes);
-        let request_header = request_header(&options, &mut mistakes);
-        let authorization = authorization(&options, &mut mistakes);
-        let gates = FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
-            mistakes.push(format!("--feature-gates: {error}"));
-            FeatureGates::default()
-        });
-        let identity_rules = identity_rules(&options, &mut mistakes);
-        if !mistakes.is_empty() {
-            return Err(ConfigError(mistakes));
-        }
-        Ok(Self {
-            address,
-            tls,
-            secret_namespace,
-            allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
-            authentication: AuthenticationConfig {
-                client_ca_file: options.client_ca_file,
-                request_header,
-                skip_lookup: options.authentication_skip_lookup,
-                tolerate_lookup_failure: options.authentication_tolerate_lookup_failure,
-                token_cache_ttl: options.authentication_token_webhook_cache_ttl,
-                ..AuthenticationConfig::default()
-            },
-            authorization,
-            hub: HubConfig {
-                kubeconfig: options.kubeconfig,
-                authentication_kubeconfig: options.authentication_kubeconfig,
-                authorization_kubeconfig: options.authorization_kubeconfig,
-                user_agent: options.user_agent,
-            },
-            gates,
-            identity_rules,
-            allow_insecure_clusters: options.allow_insecure_clusters,
-            shutdown_delay: options.shutdown_delay_duration,
-            poll: POLL,
-        })
-    }
+/// What is resolved alike for both servers.
+struct Common {
+    tls: Option<TlsFiles>,
+    authorization: AuthorizationConfig,
+    gates: FeatureGates,
+    identity_rules: Rules,
 }
 
-fn authorization(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> AuthorizationConfig {
-    let config = AuthorizationConfig {
-        always_allow_paths: options.authorization_always_allow_paths.clone(),
-        allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
-        denied_ttl: options.authorization_webhook_cache_unauthorized_ttl,
-        policy: Policy { upgrade_needs_create: options.authorize_upgrade_as_create },
-    };
-    if let Err(error) = config.check() {
-        mistakes.push(format!("--authorization-always-allow-paths: {error}"));
-    }
-    config
-}
-
-fn identity_rules(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Rules {
-    let Some(path) = &options.cluster_gateway_proxy_config else { return Rules::default() };
-    // A file that cannot be read has been reported with the others.
-    let Ok(yaml) = std::fs::read_to_string(path) else { return Rules::default() };
-    Rules::parse(&yaml, None).unwrap_or_else(|error| {
-        mistakes.push(format!("--cluster-gateway-proxy-config: {}: {error}", path.display()));
-        Rules::default()
-    })
-}
-
-/// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
-fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    for (given, flag) in [
-        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
-        (options.ocm_integration, "--ocm-integration"),
-    ] {
-        if given {
-            mistakes.push(format!("{flag} is not supported by this version; remove it"));
+impl Common {
+    fn resolve(options: &CommonOptions, mistakes: &mut Vec<String>) -> Self {
+        check_files(
+            &[
+                ("--client-ca-file", &options.client_ca_file),
+                ("--cluster-gateway-proxy-config", &options.cluster_gateway_proxy_config),
+                ("--tls-cert-file", &options.tls_cert_file),
+                ("--tls-private-key-file", &options.tls_private_key_file),
+            ],
+            mistakes,
+        );
+        Self {
+            tls: tls(options, mistakes),
+            authorization: authorization(options, mistakes),
+            gates: FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
+                mistakes.push(format!("--feature-gates: {error}"));
+                FeatureGates::default()
+            }),
+            identity_rules: identity_rules(options, mistakes),
         }
     }
 }
 
-fn address(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> SocketAddr {
-    let ip = options.bind_address.parse::<IpAddr>().unwrap_or_else(|_| {
-        mistakes.push(format!("--bind-address: \"{}\" is not an IP address", options.bind_address));
+fn address(bind_address: &str, port: u16, mistakes: &mut Vec<String>) -> SocketAddr {
+    let ip = bind_address.parse::<IpAddr>().unwrap_or_else(|_| {
+        mistakes.push(format!("--bind-address: \"{bind_address}\" is not an IP address"));
         IpAddr::from([127, 0, 0, 1])
     });
-    SocketAddr::new(ip, options.secure_port)
+    SocketAddr::new(ip, port)
 }
 
-fn tls(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Option<TlsFiles> {
+fn tls(options: &CommonOptions, mistakes: &mut Vec<String>) -> Option<TlsFiles> {
     match (&options.tls_cert_file, &options.tls_private_key_file) {
         (Some(certificate), Some(key)) => {
             Some(TlsFiles { certificate: certificate.clone(), key: key.clone() })
@@ -183,55 +162,38 @@ fn tls(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Option<TlsFile
     }
 }
 
-/// Namespace of the pod, as Kubernetes mounts it; the original's default.
-fn own_namespace() -> Option<String> {
-    let path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+fn authorization(options: &CommonOptions, mistakes: &mut Vec<String>) -> AuthorizationConfig {
+    let config = AuthorizationConfig {
+        always_allow_paths: options.authorization_always_allow_paths.clone(),
+        policy: Policy { upgrade_needs_create: options.authorize_upgrade_as_create },
+        ..AuthorizationConfig::default()
+    };
+    if let Err(error) = config.check() {
+        mistakes.push(format!("--authorization-always-allow-paths: {error}"));
+    }
+    config
+}
+
+fn identity_rules(options: &CommonOptions, mistakes: &mut Vec<String>) -> Rules {
+    let Some(path) = &options.cluster_gateway_proxy_config else { return Rules::default() };
+    // A file that cannot be read has been reported with the others.
+    let Ok(yaml) = std::fs::read_to_string(path) else { return Rules::default() };
+    Rules::parse(&yaml, None).unwrap_or_else(|error| {
+        mistakes.push(format!("--cluster-gateway-proxy-config: {}: {error}", path.display()));
+        Rules::default()
+    })
 }
 
 /// Names every file that cannot be read, with its flag.
-fn check_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    let files = [
-        ("--kubeconfig", &options.kubeconfig),
-        ("--authentication-kubeconfig", &options.authentication_kubeconfig),
-        ("--authorization-kubeconfig", &options.authorization_kubeconfig),
-        ("--client-ca-file", &options.client_ca_file),
-        ("--requestheader-client-ca-file", &options.requestheader_client_ca_file),
-        ("--cluster-gateway-proxy-config", &options.cluster_gateway_proxy_config),
-        ("--tls-cert-file", &options.tls_cert_file),
-        ("--tls-private-key-file", &options.tls_private_key_file),
-    ];
+fn check_files(files: &[(&str, &Option<PathBuf>)], mistakes: &mut Vec<String>) {
     for (flag, path) in files {
         let Some(path) = path else { continue };
-        if let Err(error) =
-            std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut [0]))
-        {
+        if let Err(error) = readable(path) {
             mistakes.push(format!("{flag}: cannot read {}: {error}", path.display()));
         }
     }
 }
 
-fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> RequestHeaderConfig {
-    if options.requestheader_client_ca_file.is_none() && !options.requestheader_allowed_names.is_empty() {
-        mistakes.push("--requestheader-allowed-names needs --requestheader-client-ca-file".to_owned());
-    }
-    let headers = [
-        ("--requestheader-username-headers", &options.requestheader_username_headers),
-        ("--requestheader-uid-headers", &options.requestheader_uid_headers),
-        ("--requestheader-group-headers", &options.requestheader_group_headers),
-        ("--requestheader-extra-headers-prefix", &options.requestheader_extra_headers_prefix),
-    ];
-    for (flag, names) in headers {
-        for name in names.iter().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_err()) {
-            mistakes.push(format!("{flag}: \"{name}\" is not a header name"));
-        }
-    }
-    RequestHeaderConfig {
-        client_ca_file: options.requestheader_client_ca_file.clone(),
-        allowed_names: options.requestheader_allowed_names.clone(),
-        username_headers: options.requestheader_username_headers.clone(),
-        uid_headers: options.requestheader_uid_headers.clone(),
-        group_headers: options.requestheader_group_headers.clone(),
-        extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
-    }
+fn readable(path: &Path) -> std::io::Result<usize> {
+    std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut [0]))
 }

@@ -155,7 +155,8 @@ impl Recording {
         }
         if blame != Blame::Caller {
             let (code, audit_id) = (error.code().as_u16(), &event.audit_id);
-            tracing::info!(blame = blame.as_str(), code, ?audit_id, %error, "request failed");
+            let cluster = event.labels.as_ref().map(|labels| labels.cluster.as_ref());
+            tracing::info!(blame = blame.as_str(), cluster, code, ?audit_id, %error, "request failed");
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod sources;
+
 use anyhow::Context;
 use http::{Request, Response};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,16 +14,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use sources::{Sources, forever};
+
 use crate::api::{Api, ApiConfig, VersionInfo};
-use crate::authn::{Authenticator, Connection, LoadError};
+use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::Config;
 use crate::gateway::{Gateway, IdentityPassing};
-use crate::hub::Hub;
 use crate::record::{Gauge, Recorder};
-use crate::registry::{ClusterPolicy, Index, Registry, SecretSource, Snapshot};
-use crate::server::{Handler, Listener, TlsReloader, self_signed};
+use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
+use crate::server::{Handler, Listener, TlsReloader};
 use crate::transport::{AddressPolicy, TransportOptions};
 
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
@@ -79,34 +82,35 @@ impl Server {
     /// yet.
     ///
     /// # Errors
-    /// If the configuration makes no hub client, the certificate cannot be used, or the address cannot be bound.
+    /// If the configuration makes no hub client, a directory cannot be used, the certificate cannot be used, or the
+    /// address cannot be bound.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let hub = Hub::connect(&config.hub).await?;
-        let tls = tls(&config).await?;
+        Self::start_recorded(config, Recorder::default()).await
+    }
+
+    /// As [`Server::start`], with every request told to `recorder`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_recorded(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
+        let Sources { authn, authz, tls, tls_files, followed } = Sources::open(&config).await?;
         let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
             format!("cannot listen on {}; is the port taken or privileged?", config.address)
         })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
-        let gateway = Arc::new(gateway(&config, &hub, address, &loaded)?);
+        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded));
         let mut tasks = JoinSet::new();
-        spawn_clusters(&mut tasks, &config, &hub, &gateway);
-        tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
+        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), loaded);
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
-        if let Some(files) = config.tls.clone() {
-            tasks.spawn(async move {
-                tls.follow(files, config.poll).await;
-                Ok(())
-            });
+        if let Some(files) = tls_files {
+            tasks.spawn(forever(tls.follow(files, config.poll)));
         }
         let drain = CancellationToken::new();
         let connections = TaskTracker::new();
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
-        tasks.spawn(async move {
-            serving.await;
-            Ok(())
-        });
-        tracing::info!(%address, namespace = config.secret_namespace, "serving");
+        tasks.spawn(forever(serving));
+        tracing::info!(%address, "serving");
         Ok(Self { address, gateway, drain, connections, tasks })
     }
 
@@ -146,27 +150,16 @@ impl Server {
     }
 }
 
-async fn tls(config: &Config) -> anyhow::Result<Arc<TlsReloader>> {
-    let certificate = if let Some(files) = &config.tls {
-        files.load().await?
-    } else {
-        tracing::warn!(
-            "no --tls-cert-file: serving with a certificate made for this process, valid for localhost only; clients \
-             that verify it need --tls-cert-file and --tls-private-key-file"
-        );
-        self_signed()?
-    };
-    Ok(Arc::new(TlsReloader::new(certificate)))
-}
-
 fn gateway(
     config: &Config,
-    hub: &Hub,
+    authn: Authenticator,
+    authz: Authorizer,
+    recorder: Recorder,
     address: SocketAddr,
     loaded: &Arc<AtomicBool>,
-) -> anyhow::Result<Gateway> {
+) -> Gateway {
     let registry = Arc::new(Registry::default());
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(recorder);
     let stopping = Arc::new(AtomicBool::new(false));
     for rule in config.identity_rules.loosely_privileged() {
         tracing::warn!(
@@ -196,9 +189,9 @@ fn gateway(
             Arc::new(move || metrics(&recorder, &registry.snapshot()))
         },
     });
-    Ok(Gateway {
-        authn: Authenticator::for_hub(config.authentication.clone(), hub.clone()),
-        authz: Authorizer::new(&config.authorization, hub.clone())?,
+    Gateway {
+        authn,
+        authz,
         api,
         registry,
         identity: IdentityPassing {
@@ -209,7 +202,7 @@ fn gateway(
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
         stopping,
-    })
+    }
 }
 
 fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
@@ -234,55 +227,12 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
     ])
 }
 
-fn spawn_clusters(
-    tasks: &mut JoinSet<anyhow::Result<()>>,
-    config: &Config,
-    hub: &Hub,
-    gateway: &Arc<Gateway>,
-) {
+fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
     let policy =
         ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
-    let index = Index::new(Arc::clone(&gateway.registry), policy);
-    let source = SecretSource { namespace: config.secret_namespace.clone(), hub: hub.url().to_owned() };
-    let client = hub.client();
-    tasks.spawn(async move {
-        source.run(client, index).await;
-        Ok(())
-    });
-}
-
-/// Reads whom to trust, again and again until the hub answers, and follows it from then on.
-async fn follow_authentication(
-    gateway: Arc<Gateway>,
-    loaded: Arc<AtomicBool>,
-    hub: String,
-) -> anyhow::Result<()> {
-    let mut reported = false;
-    loop {
-        match gateway.authn.load().await {
-            Ok(()) => break,
-            Err(LoadError::Unreachable(cause)) => {
-                if !reported {
-                    tracing::warn!(
-                        hub,
-                        cause,
-                        "the hub cannot be reached; not ready until it is; trying again every second"
-                    );
-                    reported = true;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(anyhow::Error::new(error).context("cannot read whom to trust")),
-        }
-    }
-    if reported {
-        tracing::info!(hub, "the hub can be reached");
-    }
-    loaded.store(true, Ordering::Relaxed);
-    gateway.authn.watch().await;
-    Ok(())
+    Index::new(Arc::clone(&gateway.registry), policy)
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.

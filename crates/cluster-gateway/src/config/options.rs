@@ -1,29 +1,30 @@
-//! The flags of `cluster-gateway apiserver`, as typed. Nothing is derived here.
+//! The flags, as typed. Nothing is derived here.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+mod common;
+mod standalone;
+
+pub use common::CommonOptions;
+pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
+
 /// Flags of the hub-mode server.
 #[derive(Debug, Clone, Args)]
 pub struct ApiserverOptions {
+    /// What both servers have.
+    #[command(flatten)]
+    pub common: CommonOptions,
+
     /// Namespace of the hub that holds the clusters' credential Secrets [default: the pod's own namespace]
     #[arg(long, value_name = "NAMESPACE", help_heading = "Clusters")]
     pub secret_namespace: Option<String>,
 
-    /// Let clusters marked `cluster.core.oam.dev/insecure-skip-tls-verify: "true"` go unverified or unencrypted
-    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
-    pub allow_insecure_clusters: bool,
-
     /// Let clusters be on a loopback address [default: true with --kubeconfig, false inside a cluster]
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub allow_loopback_clusters: Option<bool>,
-
-    /// Identity rules for all clusters (a ClusterGatewayProxyConfiguration, YAML); used where the caller's identity is
-    /// passed on
-    #[arg(long, value_name = "FILE", help_heading = "Clusters")]
-    pub cluster_gateway_proxy_config: Option<PathBuf>,
 
     /// Also take clusters from Open Cluster Management's ManagedClusters (not supported by this version)
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
@@ -33,10 +34,6 @@ pub struct ApiserverOptions {
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_proxy_subpath: bool,
 
-    /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
-    #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
-    pub feature_gates: Vec<String>,
-
     /// Address to listen on
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Serving")]
     pub bind_address: String,
@@ -44,18 +41,6 @@ pub struct ApiserverOptions {
     /// Port to serve HTTPS on; 0 lets the system choose one
     #[arg(long, value_name = "PORT", default_value_t = 443, help_heading = "Serving")]
     pub secure_port: u16,
-
-    /// Serving certificate, PEM, leaf first; read again when it changes [default: made for this process]
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub tls_cert_file: Option<PathBuf>,
-
-    /// Private key of the serving certificate, PEM
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub tls_private_key_file: Option<PathBuf>,
-
-    /// How long /readyz fails before the socket closes at a stop
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::request::duration, help_heading = "Serving")]
-    pub shutdown_delay_duration: Duration,
 
     /// Kubeconfig of the hub [default: the pod's service account]
     #[arg(long, value_name = "FILE", help_heading = "Hub")]
@@ -72,10 +57,6 @@ pub struct ApiserverOptions {
     /// User-Agent towards the hub
     #[arg(long, value_name = "TEXT", default_value = concat!("cluster-gateway/", env!("CARGO_PKG_VERSION")), help_heading = "Hub")]
     pub user_agent: String,
-
-    /// CA bundle for client certificates [default: read from the hub]
-    #[arg(long, value_name = "FILE", help_heading = "Authentication")]
-    pub client_ca_file: Option<PathBuf>,
 
     /// CA bundle for the front proxy's certificate [default: read from the hub, like the next five]
     #[arg(long, value_name = "FILE", help_heading = "Authentication")]
@@ -131,16 +112,6 @@ pub struct ApiserverOptions {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authentication")]
     pub authentication_token_webhook_cache_ttl: Duration,
 
-    /// Paths that everybody may read; a trailing * makes a prefix
-    #[arg(
-        long,
-        value_name = "PATH,…",
-        value_delimiter = ',',
-        default_value = "/healthz,/readyz,/livez",
-        help_heading = "Authorization"
-    )]
-    pub authorization_always_allow_paths: Vec<String>,
-
     /// How long an answer "allowed" counts
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authorization")]
     pub authorization_webhook_cache_authorized_ttl: Duration,
@@ -148,17 +119,4 @@ pub struct ApiserverOptions {
     /// How long an answer "denied" counts
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::request::duration, help_heading = "Authorization")]
     pub authorization_webhook_cache_unauthorized_ttl: Duration,
-
-    /// Demand `create` on clustergateways/proxy for exec, attach, port-forward and other upgrades, besides the verb of
-    /// the method; false behaves as the original, where `get` opens a shell
-    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
-    pub authorize_upgrade_as_create: bool,
-
-    /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
-    #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]
-    pub verbosity: u8,
-
-    /// Form of the log: text or json
-    #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"], help_heading = "Log")]
-    pub logging_format: String,
 }

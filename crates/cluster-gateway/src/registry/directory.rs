@@ -2,7 +2,7 @@
 //!
 //! Whatever a file holds becomes an [`Entry`] and is read like a Secret of the hub: there is no second reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,6 +70,12 @@ impl DirectorySource {
         let files = ClusterFiles { contexts: config.contexts, allow_exec: config.allow_exec };
         let directory = Directory::open(config.directory, files)?;
         Ok(Self { directory, poll: config.poll, complaints: Vec::new() })
+    }
+
+    /// Names of the clusters that stand in the directory, sorted.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        self.directory.files().flat_map(|(_, entries)| entries.keys().cloned()).collect()
     }
 
     /// Feeds `index` until the process ends. A file that can no longer be used leaves its last good clusters in force; a

@@ -32,7 +32,7 @@ async fn gateway(hub: &FakeHub) -> Gateway {
     let authorization =
         AuthorizationConfig { always_allow_paths: vec!["/*".to_owned()], ..AuthorizationConfig::default() };
     Gateway {
-        authn: Authenticator::new(AuthenticationConfig::default(), hub.hub().await),
+        authn: Authenticator::for_hub(AuthenticationConfig::default(), hub.hub().await),
         authz: Authorizer::new(&authorization, hub.hub().await).unwrap(),
         api: Api::new(ApiConfig {
             version: VersionInfo::current(),

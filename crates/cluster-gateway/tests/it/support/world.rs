@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
-use cluster_gateway::config::{Config, FeatureGates};
+use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::Rules;
 use cluster_gateway::serve::Server;
@@ -84,9 +84,11 @@ impl World {
         let config = Config {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: Some(tls),
-            secret_namespace: NAMESPACE.to_owned(),
-            hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
-            authentication: AuthenticationConfig::default(),
+            mode: Mode::Hub(HubMode {
+                secret_namespace: NAMESPACE.to_owned(),
+                hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
+                authentication: AuthenticationConfig::default(),
+            }),
             authorization: setup.authorization,
             gates: setup.gates,
             identity_rules: setup.rules,

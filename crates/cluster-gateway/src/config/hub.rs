@@ -1,0 +1,113 @@
+//! The settings of `apiserver`.
+
+use super::{ApiserverOptions, Common, Config, ConfigError, HubMode, Mode, POLL, address, check_files};
+use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
+use crate::authz::AuthorizationConfig;
+use crate::hub::HubConfig;
+
+impl Config {
+    /// Checks what was typed for a server of a hub.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake.
+    pub fn for_hub(options: ApiserverOptions) -> Result<Self, ConfigError> {
+        let mut mistakes = Vec::new();
+        let address = address(&options.bind_address, options.secure_port, &mut mistakes);
+        let common = Common::resolve(&options.common, &mut mistakes);
+        let secret_namespace = options.secret_namespace.clone().or_else(own_namespace).unwrap_or_else(|| {
+            mistakes.push("--secret-namespace is required outside of a cluster".to_owned());
+            String::new()
+        });
+        check_hub_files(&options, &mut mistakes);
+        refuse_unsupported(&options, &mut mistakes);
+        let request_header = request_header(&options, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(ConfigError(mistakes));
+        }
+        Ok(Self {
+            address,
+            tls: common.tls,
+            allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
+            authorization: AuthorizationConfig {
+                allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
+                denied_ttl: options.authorization_webhook_cache_unauthorized_ttl,
+                ..common.authorization
+            },
+            mode: Mode::Hub(HubMode {
+                secret_namespace,
+                authentication: AuthenticationConfig {
+                    client_ca_file: options.common.client_ca_file,
+                    request_header,
+                    skip_lookup: options.authentication_skip_lookup,
+                    tolerate_lookup_failure: options.authentication_tolerate_lookup_failure,
+                    token_cache_ttl: options.authentication_token_webhook_cache_ttl,
+                    ..AuthenticationConfig::default()
+                },
+                hub: HubConfig {
+                    kubeconfig: options.kubeconfig,
+                    authentication_kubeconfig: options.authentication_kubeconfig,
+                    authorization_kubeconfig: options.authorization_kubeconfig,
+                    user_agent: options.user_agent,
+                },
+            }),
+            gates: common.gates,
+            identity_rules: common.identity_rules,
+            allow_insecure_clusters: options.common.allow_insecure_clusters,
+            shutdown_delay: options.common.shutdown_delay_duration,
+            poll: POLL,
+        })
+    }
+}
+
+fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
+    let files = [
+        ("--kubeconfig", &options.kubeconfig),
+        ("--authentication-kubeconfig", &options.authentication_kubeconfig),
+        ("--authorization-kubeconfig", &options.authorization_kubeconfig),
+        ("--requestheader-client-ca-file", &options.requestheader_client_ca_file),
+    ];
+    check_files(&files, mistakes);
+}
+
+/// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
+fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
+    for (given, flag) in [
+        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
+        (options.ocm_integration, "--ocm-integration"),
+    ] {
+        if given {
+            mistakes.push(format!("{flag} is not supported by this version; remove it"));
+        }
+    }
+}
+
+/// Namespace of the pod, as Kubernetes mounts it; the original's default.
+fn own_namespace() -> Option<String> {
+    let path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> RequestHeaderConfig {
+    if options.requestheader_client_ca_file.is_none() && !options.requestheader_allowed_names.is_empty() {
+        mistakes.push("--requestheader-allowed-names needs --requestheader-client-ca-file".to_owned());
+    }
+    let headers = [
+        ("--requestheader-username-headers", &options.requestheader_username_headers),
+        ("--requestheader-uid-headers", &options.requestheader_uid_headers),
+        ("--requestheader-group-headers", &options.requestheader_group_headers),
+        ("--requestheader-extra-headers-prefix", &options.requestheader_extra_headers_prefix),
+    ];
+    for (flag, names) in headers {
+        for name in names.iter().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_err()) {
+            mistakes.push(format!("{flag}: \"{name}\" is not a header name"));
+        }
+    }
+    RequestHeaderConfig {
+        client_ca_file: options.requestheader_client_ca_file.clone(),
+        allowed_names: options.requestheader_allowed_names.clone(),
+        username_headers: options.requestheader_username_headers.clone(),
+        uid_headers: options.requestheader_uid_headers.clone(),
+        group_headers: options.requestheader_group_headers.clone(),
+        extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Where clusters, users and rights come from: the hub, or files. Everything else is the same for both.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::authn::{Authenticator, LoadError, StandaloneAuthentication};
+use crate::authz::{Authorizer, RbacDirectory, RbacPolicy};
+use crate::config::{Config, HubMode, Mode, StandaloneMode};
+use crate::gateway::Gateway;
+use crate::hub::Hub;
+use crate::issuer::{CertificateAuthority, DataDir, Role, Serving};
+use crate::registry::{DirectorySource, Index, SecretSource};
+use crate::server::{TlsFiles, TlsReloader, self_signed};
+
+/// How long to wait before asking again a hub that is not there.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a [`Mode`] comes to when it has been opened.
+pub(super) struct Sources {
+    pub(super) authn: Authenticator,
+    pub(super) authz: Authorizer,
+    pub(super) tls: Arc<TlsReloader>,
+    /// Files of the serving certificate; `None`: it lives in memory.
+    pub(super) tls_files: Option<TlsFiles>,
+    pub(super) followed: Followed,
+}
+
+/// What is followed as long as the process lives.
+pub(super) enum Followed {
+    Hub { hub: Hub, secrets: SecretSource },
+    Files { clusters: DirectorySource, rights: Option<RbacDirectory>, serving: Option<Serving> },
+}
+
+impl Sources {
+    /// Opens what the configuration names. A hub need not be there yet; directories must.
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        match &config.mode {
+            Mode::Hub(mode) => Self::of_hub(config, mode).await,
+            Mode::Standalone(mode) => Self::of_files(config, mode).await,
+        }
+    }
+
+    async fn of_hub(config: &Config, mode: &HubMode) -> anyhow::Result<Self> {
+        let hub = Hub::connect(&mode.hub).await?;
+        let certificate = if let Some(files) = &config.tls {
+            files.load().await?
+        } else {
+            tracing::warn!(
+                "no --tls-cert-file: serving with a certificate made for this process, valid for localhost only; \
+                 clients that verify it need --tls-cert-file and --tls-private-key-file"
+            );
+            self_signed()?
+        };
+        let secrets = SecretSource { namespace: mode.secret_namespace.clone(), hub: hub.url().to_owned() };
+        Ok(Self {
+            authn: Authenticator::for_hub(mode.authentication.clone(), hub.clone()),
+            authz: Authorizer::new(&config.authorization, hub.clone())?,
+            tls: Arc::new(TlsReloader::new(certificate)),
+            tls_files: config.tls.clone(),
+            followed: Followed::Hub { hub, secrets },
+        })
+    }
+
+    async fn of_files(config: &Config, mode: &StandaloneMode) -> anyhow::Result<Self> {
+        let data = DataDir::open(&mode.data_dir)?;
+        let ca = CertificateAuthority::load_or_create(&data, Role::Clients)?;
+        let (tls_files, serving) = if let Some(files) = config.tls.clone() {
+            (files, None)
+        } else {
+            let serving = Serving::load_or_create(&data, &mode.names)?;
+            (TlsFiles { certificate: serving.certificate_file(), key: serving.key_file() }, Some(serving))
+        };
+        let authentication = StandaloneAuthentication { ca: ca.client_cas()?, ..mode.authentication.clone() };
+        let rights = mode.rbac.clone().map(RbacDirectory::load).transpose()?;
+        let policy = rights.as_ref().map_or_else(Arc::<RbacPolicy>::default, RbacDirectory::policy);
+        Ok(Self {
+            authn: Authenticator::standalone(authentication)?,
+            authz: Authorizer::by_policy(&config.authorization, policy)?,
+            tls: Arc::new(TlsReloader::new(tls_files.load().await?)),
+            tls_files: Some(tls_files),
+            followed: Followed::Files {
+                clusters: DirectorySource::load(mode.clusters.clone())?,
+                rights,
+                serving,
+            },
+        })
+    }
+}
+
+impl Followed {
+    /// Starts everything that keeps clusters, users and rights up to date. `loaded` is set once it is known whom to
+    /// trust.
+    pub(super) fn spawn(
+        self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        gateway: &Arc<Gateway>,
+        index: Index,
+        loaded: Arc<AtomicBool>,
+    ) {
+        let gateway = Arc::clone(gateway);
+        match self {
+            Self::Hub { hub, secrets } => {
+                let client = hub.client();
+                tasks.spawn(forever(async move { secrets.run(client, index).await }));
+                tasks.spawn(follow_users(gateway, loaded, hub.url().to_owned()));
+            }
+            Self::Files { clusters, rights, serving } => {
+                tasks.spawn(forever(clusters.run(index)));
+                tasks.spawn(follow_users(gateway, loaded, String::new()));
+                if let Some(rights) = rights {
+                    tasks.spawn(forever(rights.watch()));
+                }
+                if let Some(serving) = serving {
+                    tasks.spawn(forever(serving.keep_renewed()));
+                }
+            }
+        }
+    }
+}
+
+/// A task that has no failure to report.
+pub(super) async fn forever(task: impl Future<Output = ()>) -> anyhow::Result<()> {
+    task.await;
+    Ok(())
+}
+
+/// Reads whom to trust, again and again until the hub answers, and follows it from then on.
+async fn follow_users(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>, hub: String) -> anyhow::Result<()> {
+    let mut reported = false;
+    loop {
+        match gateway.authn.load().await {
+            Ok(()) => break,
+            Err(LoadError::Unreachable(cause)) => {
+                if !reported {
+                    tracing::warn!(
+                        hub,
+                        cause,
+                        "the hub cannot be reached; not ready until it is; trying again every second"
+                    );
+                    reported = true;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(anyhow::Error::new(error).context("cannot read whom to trust")),
+        }
+    }
+    if reported {
+        tracing::info!(hub, "the hub can be reached");
+    }
+    loaded.store(true, Ordering::Relaxed);
+    gateway.authn.watch().await;
+    Ok(())
+}
