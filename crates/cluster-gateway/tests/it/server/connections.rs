@@ -312,6 +312,30 @@ async fn rule_059_rapid_resets_end_their_connection_and_harm_no_other() {
     assert_eq!(other.get(&format!("{PROXY}/plain")).await.status, 200);
 }
 
+/// Slowly enough that each request reaches the member, which never answers and takes 100 streams at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_059_rule_176_streams_that_are_reset_leave_nothing_behind() {
+    let world = World::start().await;
+    let caller = world.masters();
+    let Frames { mut reader, mut writer } = Frames::open(&caller).await;
+    let block = request(&caller, "GET", &format!("{PROXY}/slow-head"), &[]);
+    for batch in 0..50u32 {
+        let before = world.member.recorder.requests().len();
+        let streams = (0..20).map(|number| (batch * 20 + number) * 2 + 1);
+        for stream in streams.clone() {
+            writer.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block).await.unwrap();
+        }
+        world.member.recorder.received(before + 20).await;
+        for stream in streams {
+            writer.frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()).await.unwrap();
+        }
+    }
+    writer.frame(PING, 0, 0, b"in order").await.unwrap();
+    assert!(reader.find(|frame| frame.kind == PING && frame.flags & ACK != 0).await.is_some());
+    assert_eq!(caller.http2().get(&format!("{PROXY}/plain")).await.status, 200);
+    assert!(world.member.recorder.connections() <= 20, "{} connections", world.member.recorder.connections());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_059_headers_in_endless_pieces_end_their_connection() {
     let world = World::start().await;
