@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authn::{GROUP_MASTERS, UserInfo};
-use crate::cache::{self, Answers, Failure};
+use crate::cache::Failure;
 use crate::hub::Hub;
 use crate::status::{Error, Forbidden};
 
 mod always_allow;
 mod attributes;
 mod impersonation;
+mod policy;
 mod review;
 
 use always_allow::AlwaysAllow;
 pub use always_allow::BadPath;
 pub use attributes::{Attributes, Target};
-use review::{Key, KeyRef};
+pub use policy::{RbacConfig, RbacDirectory, RbacPolicy};
+use review::Reviews;
 
 /// Proof that `user` may do what `target` says. What was authorized is what is carried; there is no second copy of it.
 #[derive(Debug)]
@@ -89,18 +91,22 @@ impl Default for AuthorizationConfig {
     }
 }
 
-/// Asks the hub what users may do, and remembers its answers for a while.
+/// Decides what users may do.
 #[derive(Debug)]
 pub struct Authorizer {
-    hub: Hub,
     always_allow: AlwaysAllow,
-    answers: Arc<Answers<Key, Decision>>,
-    allowed_ttl: Duration,
-    denied_ttl: Duration,
+    decider: Decider,
     policy: Policy,
 }
 
-/// The hub's answer.
+/// Who decides what neither an administrator nor an open path asks.
+#[derive(Debug)]
+enum Decider {
+    SubjectAccessReview(Box<Reviews>),
+    Policy(Arc<RbacPolicy>),
+}
+
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Decision {
     allowed: bool,
@@ -113,14 +119,22 @@ impl Authorizer {
     /// # Errors
     /// [`BadPath`]: an always-allowed path has a `*` that is not at its end.
     pub fn new(config: &AuthorizationConfig, hub: Hub) -> Result<Self, BadPath> {
-        Ok(Self {
-            hub,
-            always_allow: AlwaysAllow::new(&config.always_allow_paths)?,
-            answers: Arc::new(Answers::new()),
-            allowed_ttl: config.allowed_ttl,
-            denied_ttl: config.denied_ttl,
-            policy: config.policy,
-        })
+        let reviews = Reviews::new(hub, config.allowed_ttl, config.denied_ttl);
+        Self::deciding(config, Decider::SubjectAccessReview(Box::new(reviews)))
+    }
+
+    /// An authorizer that follows RBAC manifests. The TTLs have no meaning then: nothing is remembered, and a changed
+    /// manifest counts from the next request on.
+    ///
+    /// # Errors
+    /// [`BadPath`], as [`Authorizer::new`].
+    pub fn by_policy(config: &AuthorizationConfig, policy: Arc<RbacPolicy>) -> Result<Self, BadPath> {
+        Self::deciding(config, Decider::Policy(policy))
+    }
+
+    fn deciding(config: &AuthorizationConfig, decider: Decider) -> Result<Self, BadPath> {
+        let always_allow = AlwaysAllow::new(&config.always_allow_paths)?;
+        Ok(Self { always_allow, decider, policy: config.policy })
     }
 
     /// The proof that `user` may do what `target` says. `uri` is the request's, for the words of a failure.
@@ -139,12 +153,17 @@ impl Authorizer {
         Ok(Permit { user, target })
     }
 
-    /// Administrators, then open paths, then the hub (rule 85).
+    /// Administrators, then open paths, then the decider (rule 85).
     async fn check(&self, user: &UserInfo, attributes: Attributes<'_>, uri: &str) -> Result<(), Error> {
         if user.in_group(GROUP_MASTERS) || self.always_allow.allows(&attributes) {
             return Ok(());
         }
-        match self.decide(user, attributes).await {
+        let decision = match &self.decider {
+            Decider::SubjectAccessReview(reviews) => reviews.decide(user, attributes).await,
+            Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(()),
+            Decider::Policy(_) => Ok(Decision { allowed: false, reason: Arc::default() }),
+        };
+        match decision {
             Ok(Decision { allowed: true, .. }) => Ok(()),
             Ok(Decision { reason, .. }) => Err(Error::Forbidden(Box::new(Forbidden {
                 user: user.name.clone(),
@@ -156,24 +175,5 @@ impl Authorizer {
                 Err(Error::AuthorizationUnknown { uri: uri.to_owned(), message: message.as_ref().to_owned() })
             }
         }
-    }
-
-    /// The hub's answer, new or remembered. A remembered one costs a hash and a comparison: nothing is copied.
-    async fn decide(&self, user: &UserInfo, attributes: Attributes<'_>) -> Result<Decision, Failure> {
-        let key = KeyRef { user, attributes };
-        if let Some(decision) = self.answers.get(&key) {
-            return Ok(decision);
-        }
-        let key = Key::from(key);
-        let (hub, asked, ttls) = (self.hub.clone(), key.clone(), (self.allowed_ttl, self.denied_ttl));
-        self.answers
-            .get_or_ask(key, move || async move {
-                let status = hub.subject_access_review(asked.spec()).await.map_err(Failure::new)?;
-                let value = review::decision(status)?;
-                let ttl = if value.allowed { ttls.0 } else { ttls.1 };
-                let ttl = if asked.may_be_kept() { ttl } else { Duration::ZERO };
-                Ok(cache::Answer { bytes: asked.bytes() + value.reason.len(), value, ttl })
-            })
-            .await
     }
 }

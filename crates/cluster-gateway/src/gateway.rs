@@ -118,8 +118,13 @@ impl Gateway {
                 let permit = self.authz.authorize(user, target, uri).await?;
                 self.proxy(&permit, parts, body, connection, recording).await?
             }
-            RequestInfo::Resource(target) => uncached(self.resource(user, target, &parts, body, uri).await?),
-            RequestInfo::Document(target) => uncached(self.document(user, target, &parts, uri).await?),
+            // Boxed: a proxied request's future must not be as large as theirs.
+            RequestInfo::Resource(target) => {
+                uncached(Box::pin(self.resource(user, target, &parts, body, uri)).await?)
+            }
+            RequestInfo::Document(target) => {
+                uncached(Box::pin(self.document(user, target, &parts, uri)).await?)
+            }
         };
         Ok(warned(response, warning))
     }

@@ -22,8 +22,10 @@ pub mod authn;
 pub mod hub;
 pub mod cache;
 
+pub mod manifest;
 pub mod status;
 pub mod request;
 pub mod body;
+pub mod issuer;
 pub mod pki;
 pub mod io;

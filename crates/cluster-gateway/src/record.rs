@@ -148,7 +148,7 @@ impl Recording {
         event.recorder.metrics.failure(blame);
         if let Some(log) = &mut event.log {
             let cause = match error {
-                Error::Unauthorized(cause) => cause.clone(),
+                Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
                 other => other.to_string(),
             };
             log.failure = Some((blame, cause));

@@ -1,4 +1,4 @@
-//! Which clusters exist: a source of Secrets, turned into immutable snapshots behind one pointer.
+//! Which clusters exist: a source of Secrets (the hub, or a directory), turned into immutable snapshots behind one pointer.
 //!
 //! One task writes; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
 //! reason, so that it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 mod cluster;
+mod directory;
 mod endpoint;
+mod entry;
 mod index;
 mod parse;
 mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
+pub use directory::{ClustersDirectory, Contexts, DirectorySource};
 pub use endpoint::{EndpointError, EndpointUrl};
+pub use entry::Entry;
 pub use index::Index;
 pub use parse::ClusterPolicy;
 pub use source::SecretSource;

@@ -197,7 +197,7 @@ fn gateway(
         },
     });
     Ok(Gateway {
-        authn: Authenticator::new(config.authentication.clone(), hub.clone()),
+        authn: Authenticator::for_hub(config.authentication.clone(), hub.clone()),
         authz: Authorizer::new(&config.authorization, hub.clone())?,
         api,
         registry,

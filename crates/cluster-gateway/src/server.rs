@@ -179,7 +179,9 @@ async fn serve_http2<H: Handler>(
         let (connection, usage) = (Arc::clone(connection), Arc::clone(&usage));
         service_fn(move |request: Request<Incoming>| {
             let open = usage.open();
-            let answer = Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::h2));
+            // Boxed: HTTP/2 keeps a place of this size for as long as the stream lives, and moves it several times.
+            let answer =
+                Box::pin(Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::h2)));
             async move { Ok::<_, Infallible>(answer.await.map(|body| body.holding(open))) }
         })
     };
@@ -206,7 +208,8 @@ async fn serve_http1<H: Handler>(
             let framing = Framing::of(request.headers());
             let answer = framing
                 .is_known()
-                .then(|| Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::from)));
+                .then(|| Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::from)))
+                .map(Box::pin);
             async move {
                 let response = match answer {
                     Some(answer) => answer.await,

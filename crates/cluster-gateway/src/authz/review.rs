@@ -1,6 +1,8 @@
 //! SubjectAccessReviews: their words, their answers, and the key to remember them by (contract rules 86, 87, 93-95).
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec, SubjectAccessReviewStatus,
@@ -9,21 +11,60 @@ use quick_cache::Equivalent;
 
 use super::{Attributes, Decision};
 use crate::authn::UserInfo;
-use crate::cache::Failure;
+use crate::cache::{self, Answers, Failure};
+use crate::hub::Hub;
 
 /// Attributes that a caller controls, in bytes, from which on an answer is not remembered (rule 94).
 const MAX_KEPT: usize = 10_000;
 
+/// Asks the hub, and remembers its answers for a while.
+#[derive(Debug)]
+pub(super) struct Reviews {
+    hub: Hub,
+    answers: Arc<Answers<Key, Decision>>,
+    allowed_ttl: Duration,
+    denied_ttl: Duration,
+}
+
+impl Reviews {
+    pub(super) fn new(hub: Hub, allowed_ttl: Duration, denied_ttl: Duration) -> Self {
+        Self { hub, answers: Arc::new(Answers::new()), allowed_ttl, denied_ttl }
+    }
+
+    /// The hub's answer, new or remembered. A remembered one costs a hash and a comparison: nothing is copied.
+    pub(super) async fn decide(
+        &self,
+        user: &UserInfo,
+        attributes: Attributes<'_>,
+    ) -> Result<Decision, Failure> {
+        let key = KeyRef { user, attributes };
+        if let Some(decision) = self.answers.get(&key) {
+            return Ok(decision);
+        }
+        let key = Key::from(key);
+        let (hub, asked, ttls) = (self.hub.clone(), key.clone(), (self.allowed_ttl, self.denied_ttl));
+        let answer = self.answers.get_or_ask(key, move || async move {
+            let status = hub.subject_access_review(asked.spec()).await.map_err(Failure::new)?;
+            let value = decision(status)?;
+            let ttl = if value.allowed { ttls.0 } else { ttls.1 };
+            let ttl = if asked.may_be_kept() { ttl } else { Duration::ZERO };
+            Ok(cache::Answer { bytes: asked.bytes() + value.reason.len(), value, ttl })
+        });
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(answer).await
+    }
+}
+
 /// Everything that an answer depends on, borrowed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct KeyRef<'a> {
-    pub(super) user: &'a UserInfo,
-    pub(super) attributes: Attributes<'a>,
+struct KeyRef<'a> {
+    user: &'a UserInfo,
+    attributes: Attributes<'a>,
 }
 
 /// The same, owned. It hashes and compares as the borrowed form does, so that one finds the other.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+struct Key {
     user: UserInfo,
     words: Words,
 }
@@ -65,17 +106,17 @@ impl Key {
     }
 
     /// Whether the answer may be remembered at all.
-    pub(super) fn may_be_kept(&self) -> bool {
+    fn may_be_kept(&self) -> bool {
         self.controlled() < MAX_KEPT
     }
 
     /// About how much memory the key takes, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.controlled() + self.user.bytes()
     }
 
     /// The question in the hub's words: one of the two kinds of attributes, never both.
-    pub(super) fn spec(&self) -> SubjectAccessReviewSpec {
+    fn spec(&self) -> SubjectAccessReviewSpec {
         let KeyRef { user, attributes } = self.borrowed();
         let mut spec = SubjectAccessReviewSpec {
             user: some(&user.name),
@@ -135,7 +176,7 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 /// What the hub said. A contradiction is no answer (rule 95).
-pub(super) fn decision(status: SubjectAccessReviewStatus) -> Result<Decision, Failure> {
+fn decision(status: SubjectAccessReviewStatus) -> Result<Decision, Failure> {
     if status.allowed && status.denied == Some(true) {
         return Err(Failure::new("the hub's authorizer both allows and denies it"));
     }

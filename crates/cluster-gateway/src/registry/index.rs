@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Cluster, ClusterPolicy, Registry, Snapshot, Unusable};
+use super::{Cluster, ClusterPolicy, Entry, Registry, Snapshot, Unusable};
 
 /// All clusters by name, with what is needed to read the next Secret.
 #[derive(Debug)]
@@ -23,10 +23,11 @@ impl Index {
     }
 
     /// A Secret was created or changed. Not visible before [`Index::publish`].
-    pub fn apply(&mut self, secret: Secret) {
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
+    pub fn apply(&mut self, entry: impl Into<Entry>) {
+        let entry = entry.into();
+        let name = entry.secret.metadata.name.as_deref().unwrap_or_default();
         let previous = self.clusters.get(name);
-        let cluster = Arc::new(self.policy.read(secret, previous.map(AsRef::as_ref)));
+        let cluster = Arc::new(self.policy.read(entry, previous.map(AsRef::as_ref)));
         report(&cluster, previous.map(AsRef::as_ref));
         self.clusters.insert(cluster.name.clone(), cluster);
     }
@@ -38,17 +39,18 @@ impl Index {
         }
     }
 
-    /// All Secrets were read anew: those not in `secrets` are gone.
-    pub fn reset(&mut self, secrets: Vec<Secret>) {
+    /// Everything was read anew: clusters not in `entries` are gone.
+    pub fn reset<E: Into<Entry>>(&mut self, entries: Vec<E>) {
+        let entries: Vec<Entry> = entries.into_iter().map(Into::into).collect();
         let names: std::collections::BTreeSet<_> =
-            secrets.iter().filter_map(|secret| secret.metadata.name.clone()).collect();
+            entries.iter().filter_map(|entry| entry.secret.metadata.name.clone()).collect();
         let gone: Vec<_> = self.clusters.keys().filter(|name| !names.contains(*name)).cloned().collect();
         for name in gone {
             self.delete(&name);
         }
-        for secret in secrets {
-            if !self.unchanged(&secret) {
-                self.apply(secret);
+        for entry in entries {
+            if !self.unchanged(&entry.secret) {
+                self.apply(entry);
             }
         }
         self.publish();
@@ -91,14 +93,14 @@ fn report(cluster: &Cluster, previous: Option<&Cluster>) {
         Some(reason) => tracing::warn!(
             cluster = cluster.name,
             reason,
-            "cluster cannot be used; other clusters are not affected; mend its Secret"
+            "cluster cannot be used; other clusters are not affected; mend its Secret or file"
         ),
         None => tracing::info!(cluster = cluster.name, endpoint = cluster.address, "cluster ready for use"),
     }
     if cluster.upstream.as_ref().is_ok_and(|upstream| upstream.insecure) {
         tracing::warn!(
             cluster = cluster.name,
-            "the certificate of this cluster is NOT verified, as its Secret asks"
+            "the certificate of this cluster is NOT verified, as its Secret or file asks"
         );
     }
 }

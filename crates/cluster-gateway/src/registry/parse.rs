@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
-    EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
-};
-use k8s_openapi::api::core::v1::Secret;
-
-use super::{Cluster, EndpointUrl, Unusable, Upstream};
+use super::{Cluster, EndpointUrl, Entry, Unusable, Upstream};
 use crate::credential::Credential;
 use crate::identity::{RuleError, Rules};
 use crate::pki;
 use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
+use cluster_gateway_client::v1alpha1::{
+    ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
+    EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
+};
 
 /// What the operator allows clusters to do.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +26,8 @@ impl ClusterPolicy {
     /// Reads a Secret. It always makes a cluster; one that cannot be used says why. The transport of `previous` is
     /// inherited while the connection data is equal.
     #[must_use]
-    pub fn read(&self, secret: Secret, previous: Option<&Cluster>) -> Cluster {
+    pub fn read(&self, entry: impl Into<Entry>, previous: Option<&Cluster>) -> Cluster {
+        let Entry { secret, unusable } = entry.into();
         let metadata = secret.metadata;
         let labels = metadata.labels.unwrap_or_default();
         let annotations = own(metadata.annotations.unwrap_or_default());
@@ -52,7 +51,10 @@ impl ClusterPolicy {
             proxy_url: data.text("proxy-url").ok().flatten(),
             upstream: Err(Unusable(String::new())),
         };
-        cluster.upstream = self.upstream(&cluster, &data, previous).map_err(Unusable);
+        cluster.upstream = match unusable {
+            Some(unusable) => Err(unusable),
+            None => self.upstream(&cluster, &data, previous).map_err(Unusable),
+        };
         cluster
     }
 
@@ -98,8 +100,9 @@ impl ClusterPolicy {
         };
         if marked && !self.allow_insecure {
             return Err(format!(
-                "annotation {ANNOTATION_INSECURE} asks for an unverified connection, but the gateway runs without \
-                 --allow-insecure-clusters; add the CA as key \"ca.crt\" and remove the annotation"
+                "annotation {ANNOTATION_INSECURE} (insecure-skip-tls-verify of a kubeconfig) asks for an unverified \
+                 connection, but the gateway runs without --allow-insecure-clusters; add the CA as key \"ca.crt\" \
+                 (certificate-authority-data) and remove the annotation"
             ));
         }
         if !url.endpoint.tls && !marked {

@@ -1,0 +1,122 @@
+//! Clusters from the files of a directory, where there is no hub: Secret manifests as in the hub, and kubeconfigs.
+//!
+//! Whatever a file holds becomes an [`Entry`] and is read like a Secret of the hub: there is no second reader.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Entry, Index};
+use crate::manifest::{Directory, OpenError};
+
+mod files;
+mod identity;
+mod kubeconfig;
+mod name;
+mod secret;
+
+use files::ClusterFiles;
+
+/// Which clusters of a kubeconfig are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contexts {
+    /// One for each context.
+    #[default]
+    All,
+    /// Only that of `current-context`.
+    Current,
+}
+
+/// Settings of clusters from a directory, as plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClustersDirectory {
+    /// `--clusters-dir`: all its files are read but hidden ones and those whose ending says that they are something else
+    /// than YAML, JSON or a kubeconfig.
+    pub directory: PathBuf,
+    /// Which contexts of a kubeconfig become clusters. Default: all.
+    pub contexts: Contexts,
+    /// Whether kubeconfigs may name programs to run for a credential. Default: no. Allowed or not, this version runs none.
+    pub allow_exec: bool,
+    /// How often the directory is looked at. Default 1 s.
+    pub poll: Duration,
+}
+
+impl Default for ClustersDirectory {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            contexts: Contexts::All,
+            allow_exec: false,
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The directory as a source of clusters.
+#[derive(Debug)]
+pub struct DirectorySource {
+    directory: Directory<ClusterFiles>,
+    poll: Duration,
+    /// What was complained of last; the same is not said twice in a row.
+    complaints: Vec<String>,
+}
+
+impl DirectorySource {
+    /// Reads the directory once, at start. Files that cannot be used are reported. It blocks for as long as reading takes.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the directory does not exist or cannot be listed.
+    pub fn load(config: ClustersDirectory) -> Result<Self, OpenError> {
+        let files = ClusterFiles { contexts: config.contexts, allow_exec: config.allow_exec };
+        let directory = Directory::open(config.directory, files)?;
+        Ok(Self { directory, poll: config.poll, complaints: Vec::new() })
+    }
+
+    /// Feeds `index` until the process ends. A file that can no longer be used leaves its last good clusters in force; a
+    /// file that is gone takes its clusters with it.
+    pub async fn run(mut self, mut index: Index) {
+        loop {
+            index.reset(self.entries());
+            match self.directory.changed(self.poll).await {
+                Some(directory) => self.directory = directory,
+                None => return,
+            }
+        }
+    }
+
+    /// All clusters. Of two with one name that in the first file counts.
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut complaints = Vec::new();
+        let mut first: BTreeMap<&str, (&str, &Entry)> = BTreeMap::new();
+        for (file, entries) in self.directory.files() {
+            for (name, entry) in entries {
+                let (winner, _) = *first.entry(name).or_insert((file, entry));
+                if winner != file {
+                    complaints.push(format!(
+                        "cluster {name} stands in {} and in {}; the first one counts",
+                        winner.escape_debug(),
+                        file.escape_debug()
+                    ));
+                }
+            }
+        }
+        let entries: Vec<Entry> = first.into_values().map(|(_, entry)| entry.clone()).collect();
+        if self.directory.is_empty() {
+            complaints.push(
+                "it holds no file: there is no cluster; put Secret manifests or kubeconfigs there".to_owned(),
+            );
+        }
+        self.complain(complaints);
+        entries
+    }
+
+    fn complain(&mut self, complaints: Vec<String>) {
+        for complaint in complaints.iter().filter(|complaint| !self.complaints.contains(complaint)) {
+            tracing::warn!(directory = %self.directory.path().display(), "clusters: {complaint}");
+        }
+        self.complaints = complaints;
+    }
+}
+
+#[cfg(test)]
+mod tests;
