@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::caller::Caller;
+use crate::support::caller::{Answer, Caller};
 use crate::support::fake_hub::Fault;
 use crate::support::fake_member::TestCa;
 use crate::support::frames::{
@@ -31,7 +31,7 @@ fn both(caller: &Caller) -> [Caller; 2] {
     [caller.clone(), caller.clone().http2()]
 }
 
-async fn polling<'s>() -> World {
+async fn polling() -> World {
     World::with(Setup { poll: Duration::from_millis(50), ..Setup::default() }).await
 }
 
@@ -163,6 +163,18 @@ async fn rule_056_a_new_serving_certificate_is_served_and_a_broken_one_is_not() 
     until(|| async { served().await == third.chain()[0] }).await;
 }
 
+/// The first answer on an open connection that has another status than so far.
+async fn not_any_more(session: &mut Session, status: u16) -> Answer {
+    for _ in 0..500 {
+        let answer = session.get("/version").await;
+        if answer.status != status {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still {status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_056_rule_073_a_removed_ca_is_refused_on_connections_that_are_open() {
     let world = World::start().await;
@@ -173,13 +185,7 @@ async fn rule_056_rule_073_a_removed_ca_is_refused_on_connections_that_are_open(
     let next = TestCa::new("next front proxy");
     trust(&world, &next);
     for mut session in open {
-        let answer = loop {
-            let answer = session.get("/version").await;
-            if answer.status != 200 {
-                break answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let answer = not_any_more(&mut session, 200).await;
         assert_eq!((answer.status, answer.message().as_str()), (401, "Unauthorized"));
     }
     let caller = world.nobody().certificate(&next.client("front-proxy-client"));
@@ -206,13 +212,7 @@ async fn rule_074_a_certificate_that_expires_is_refused_on_the_connection_that_i
         let caller = world.nobody().certificate(&ca.client_for(name, short)).header("x-remote-user", "carol");
         let mut session = Session::open(&caller.http2()).await;
         assert_eq!(session.get("/version").await.status, 403, "carol is known and may nothing");
-        let answer = loop {
-            let answer = session.get("/version").await;
-            if answer.status != 403 {
-                break answer;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let answer = not_any_more(&mut session, 403).await;
         assert_eq!(answer.status, 401);
     }
 }
@@ -310,6 +310,30 @@ async fn rule_059_rapid_resets_end_their_connection_and_harm_no_other() {
     let (taken, told) = reset_streams(&world.masters(), 100_000).await;
     assert!(told && taken < 100_000, "GOAWAY: {told}, taken: {taken}");
     assert_eq!(other.get(&format!("{PROXY}/plain")).await.status, 200);
+}
+
+/// Slowly enough that each request reaches the member, which never answers and takes 100 streams at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_059_rule_176_streams_that_are_reset_leave_nothing_behind() {
+    let world = World::start().await;
+    let caller = world.masters();
+    let Frames { mut reader, mut writer } = Frames::open(&caller).await;
+    let block = request(&caller, "GET", &format!("{PROXY}/slow-head"), &[]);
+    for batch in 0..50u32 {
+        let before = world.member.recorder.requests().len();
+        let streams = (0..20).map(|number| (batch * 20 + number) * 2 + 1);
+        for stream in streams.clone() {
+            writer.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block).await.unwrap();
+        }
+        world.member.recorder.received(before + 20).await;
+        for stream in streams {
+            writer.frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()).await.unwrap();
+        }
+    }
+    writer.frame(PING, 0, 0, b"in order").await.unwrap();
+    assert!(reader.find(|frame| frame.kind == PING && frame.flags & ACK != 0).await.is_some());
+    assert_eq!(caller.http2().get(&format!("{PROXY}/plain")).await.status, 200);
+    assert!(world.member.recorder.connections() <= 20, "{} connections", world.member.recorder.connections());
 }
 
 #[tokio::test(flavor = "multi_thread")]
