@@ -151,7 +151,7 @@ async fn a_key_for_another_use_or_algorithm_signs_no_token() {
         let mut jwk = key.jwk();
         jwk[member] = value;
         // Another key beside it keeps the set from being empty.
-        issuer.publish_json(vec![jwk.clone(), json!("garbage"), SigningKey::new("other", "ES256").jwk()]);
+        issuer.publish_json(&[jwk.clone(), json!("garbage"), SigningKey::new("other", "ES256").jwk()]);
         let found = name(&authenticator, &token).await;
         assert_eq!(found.is_ok(), believed, "{jwk}: {found:?}");
     }

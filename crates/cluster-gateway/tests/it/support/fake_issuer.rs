@@ -74,10 +74,11 @@ impl FakeIssuer {
     }
 
     pub(crate) fn publish(&self, keys: &[&SigningKey]) {
-        self.publish_json(keys.iter().map(|key| key.jwk()).collect());
+        let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
+        self.publish_json(&keys);
     }
 
-    pub(crate) fn publish_json(&self, keys: Vec<Value>) {
+    pub(crate) fn publish_json(&self, keys: &[Value]) {
         self.answer(KEYS, 200, &json!({ "keys": keys }).to_string());
     }
 
