@@ -60,7 +60,7 @@ impl Authenticator {
     pub fn for_hub(config: AuthenticationConfig, hub: Hub) -> Self {
         let anonymous = config.anonymous;
         let reviews = TokenReviews::new(hub.clone(), config.token_cache_ttl);
-        let tokens = Arc::new(Tokens(vec![TokenSource::Review(reviews)]));
+        let tokens = Arc::new(Tokens(vec![TokenSource::Review(Box::new(reviews))]));
         let trust = Arc::new(Trust::new(config, ClientCas::default(), Some(hub)));
         let mut schemes = vec![Known::RequestHeader(Arc::clone(&trust))];
         schemes.extend(direct(&trust, &tokens));
@@ -75,7 +75,7 @@ impl Authenticator {
     pub fn standalone(config: StandaloneAuthentication) -> Result<Self, LoadError> {
         let mut sources = Vec::new();
         if let Some(path) = config.token_file {
-            sources.push(TokenSource::File(TokenFile::new(path, config.file_poll)));
+            sources.push(TokenSource::File(Box::new(TokenFile::new(path, config.file_poll))));
         }
         if let Some(issuer) = config.oidc {
             let issuer = Oidc::new(issuer).map_err(|mistakes| LoadError::Fatal(mistakes.join("; ")))?;

@@ -185,14 +185,15 @@ impl ClientCas {
         Ok(Self { anchors, validities, certificates })
     }
 
-    /// This bundle and another in one.
+    /// This bundle and another in one; what stands in both stands in it once.
     #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
-        for (index, certificate) in other.certificates.iter().enumerate() {
-            if !self.certificates.contains(certificate) {
-                self.anchors.push(other.anchors[index].clone());
-                self.validities.push(other.validities[index].clone());
-                self.certificates.push(certificate.clone());
+    pub fn and(mut self, other: Self) -> Self {
+        let others = other.certificates.into_iter().zip(other.anchors).zip(other.validities);
+        for ((certificate, anchor), validity) in others {
+            if !self.certificates.contains(&certificate) {
+                self.certificates.push(certificate);
+                self.anchors.push(anchor);
+                self.validities.push(validity);
             }
         }
         self

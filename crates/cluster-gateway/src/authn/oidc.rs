@@ -132,6 +132,3 @@ impl Oidc {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -212,6 +212,3 @@ fn at_most(limit: usize, mut texts: Vec<String>) -> Vec<String> {
     }
     texts
 }
-
-#[cfg(test)]
-mod tests;

@@ -41,8 +41,8 @@ pub(super) struct AskedToken<'a> {
 /// Somebody who may know whose a token is.
 #[derive(Debug)]
 pub(super) enum TokenSource {
-    Review(TokenReviews),
-    File(TokenFile),
+    Review(Box<TokenReviews>),
+    File(Box<TokenFile>),
     Oidc(Arc<Oidc>),
 }
 

@@ -197,7 +197,7 @@ impl Trust {
     }
 
     fn set_client_cas(&self, read: ClientCas) {
-        let cas = self.own.clone().and(&read);
+        let cas = self.own.clone().and(read);
         // The same bundle keeps its identity, and with it what connections remember of it.
         if self.client_cas.load().as_deref() != Some(&cas) {
             info!(certificates = cas.certificates().len(), "CAs of client certificates are loaded");

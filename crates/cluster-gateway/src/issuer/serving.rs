@@ -49,8 +49,10 @@ impl Serving {
     ) -> Result<Self, IssuerError> {
         let ca = CertificateAuthority::load_or_create_at(dir, Role::Serving, now)?;
         let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let names =
-            own.into_iter().chain(names.iter().filter(|name| can_be_dialled(name)).map(normal)).collect();
+        let names = own
+            .into_iter()
+            .chain(names.iter().filter(|name| can_be_dialled(name)).map(|name| normal(name)))
+            .collect();
         let serving = Self { dir: dir.clone(), names, ca };
         serving.renew_at(now)?;
         Ok(serving)
@@ -142,7 +144,7 @@ fn can_be_dialled(name: &str) -> bool {
 }
 
 /// One way to write each name.
-fn normal(name: &String) -> String {
+fn normal(name: &str) -> String {
     name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string())
 }
 

@@ -2,6 +2,9 @@
 
 mod certificates;
 mod configuration;
+mod oidc;
+mod standalone;
+mod token_file;
 mod tokens;
 
 use std::sync::Arc;
