@@ -33,6 +33,7 @@ fn a_problem_names_file_line_and_document() {
     let syntax = read[1].value().unwrap_err();
     assert_eq!((syntax.file.as_str(), syntax.document), ("f.yaml", Some(2)));
     assert!(matches!(syntax.line, Some(5 | 6)), "{syntax}");
+    assert!(syntax.reason.contains("':'") && !syntax.reason.contains('\\'), "{syntax}");
     let twice = read[2].value().unwrap_err();
     assert_eq!(twice.to_string(), "f.yaml:9: document 3: a key stands twice in one mapping");
     assert_eq!(read[1].problem("odd").to_string(), "f.yaml:5: document 2: odd");
