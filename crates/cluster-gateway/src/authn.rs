@@ -12,61 +12,106 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 
 use crate::hub::Hub;
+use crate::pki::ClientCas;
 use crate::status::Error;
 
 mod certificate;
+mod complaints;
 mod config;
 mod hygiene;
+mod oidc;
 mod request_header;
 mod scheme;
+mod static_token;
 mod token;
+mod token_review;
 mod trust;
 
 use certificate::Verification;
-pub use config::{AuthenticationConfig, LoadError, RequestHeaderConfig};
+pub use config::{AuthenticationConfig, LoadError, RequestHeaderConfig, StandaloneAuthentication};
+use oidc::Oidc;
+pub use oidc::OidcConfig;
 pub(crate) use request_header::extra_key;
 use scheme::{Asked, Known, first_success};
-use token::Tokens;
+use static_token::TokenFile;
 pub use token::Warning;
+use token::{TokenSource, Tokens};
+use token_review::TokenReviews;
 use trust::Trust;
 
-/// Finds out who sends a request (rules 60-84).
+/// How somebody without a credential gets one, where there is no hub that hands them out.
+const ADVICE: &str = "`cluster-gateway kubeconfig` on the server's machine issues a client certificate; a bearer token \
+    that the server knows will do, too";
+
+/// Finds out who sends a request (rules 60-84). With and without a hub the same schemes are combined in the same way; only
+/// who is asked differs.
 #[derive(Debug)]
 pub struct Authenticator {
-    schemes: [Known; 4],
+    schemes: Vec<Known>,
     trust: Arc<Trust>,
-    hub: Hub,
+    tokens: Arc<Tokens>,
     anonymous: bool,
+    advice: Option<&'static str>,
 }
 
 impl Authenticator {
     /// An authenticator that trusts nobody yet but the hub's tokens: [`Authenticator::load`] reads whom to trust.
     #[must_use]
-    pub fn new(config: AuthenticationConfig, hub: Hub) -> Self {
+    pub fn for_hub(config: AuthenticationConfig, hub: Hub) -> Self {
         let anonymous = config.anonymous;
-        let tokens = Arc::new(Tokens::new(hub.clone(), config.token_cache_ttl));
-        let trust = Arc::new(Trust::new(config));
-        let schemes = [
-            Known::RequestHeader(Arc::clone(&trust)),
-            Known::ClientCertificate(Arc::clone(&trust)),
-            Known::Bearer(Arc::clone(&tokens)),
-            Known::WebSocket(tokens),
-        ];
-        Self { schemes, trust, hub, anonymous }
+        let reviews = TokenReviews::new(hub.clone(), config.token_cache_ttl);
+        let tokens = Arc::new(Tokens(vec![TokenSource::Review(reviews)]));
+        let trust = Arc::new(Trust::new(config, ClientCas::default(), Some(hub)));
+        let mut schemes = vec![Known::RequestHeader(Arc::clone(&trust))];
+        schemes.extend(direct(&trust, &tokens));
+        Self { schemes, trust, tokens, anonymous, advice: None }
     }
 
-    /// Reads the files and the hub's ConfigMap `kube-system/extension-apiserver-authentication` once, at start.
+    /// An authenticator without a hub: client certificates, then tokens of the file, then ID tokens. Nobody is a front
+    /// proxy. It trusts nobody yet but its own CA: [`Authenticator::load`] reads the files.
+    ///
+    /// # Errors
+    /// [`LoadError::Fatal`] with all mistakes in the settings of the issuer, see [`OidcConfig::check`].
+    pub fn standalone(config: StandaloneAuthentication) -> Result<Self, LoadError> {
+        let mut sources = Vec::new();
+        if let Some(path) = config.token_file {
+            sources.push(TokenSource::File(TokenFile::new(path, config.file_poll)));
+        }
+        if let Some(issuer) = config.oidc {
+            let issuer = Oidc::new(issuer).map_err(|mistakes| LoadError::Fatal(mistakes.join("; ")))?;
+            sources.push(TokenSource::Oidc(Arc::new(issuer)));
+        }
+        let tokens = Arc::new(Tokens(sources));
+        let files = AuthenticationConfig {
+            client_ca_file: config.client_ca_file,
+            file_poll: config.file_poll,
+            ..AuthenticationConfig::default()
+        };
+        let trust = Arc::new(Trust::new(files, config.ca, None));
+        let schemes = direct(&trust, &tokens).into();
+        Ok(Self { schemes, trust, tokens, anonymous: config.anonymous, advice: Some(ADVICE) })
+    }
+
+    /// Reads the files and, with a hub, its ConfigMap `kube-system/extension-apiserver-authentication` once, at start. An
+    /// issuer of ID tokens need not be there.
     ///
     /// # Errors
     /// [`LoadError::Unreachable`]: try again. [`LoadError::Fatal`]: somebody must mend something (rule 72).
     pub async fn load(&self) -> Result<(), LoadError> {
-        self.trust.load(&self.hub).await
+        let (trust, mut problems) = tokio::join!(self.trust.load(), self.tokens.load());
+        if problems.is_empty() {
+            return trust;
+        }
+        if let Err(LoadError::Fatal(text)) = trust {
+            problems.insert(0, text);
+        }
+        Err(LoadError::Fatal(problems.join("; ")))
     }
 
-    /// Follows files and ConfigMap for ever. What becomes unreadable leaves the last good state in force (rules 56, 72,
-    /// 73).
+    /// Follows files, ConfigMap and issuer for ever. What becomes unreadable leaves the last good state in force (rules 56,
+    /// 72, 73).
     pub async fn watch(&self) {
-        self.trust.watch(&self.hub).await;
+        tokio::join!(self.trust.watch(), self.tokens.watch());
     }
 
     /// All CA certificates that a caller's certificate may come from, for whoever wants to hint at them in the handshake
@@ -82,7 +127,7 @@ impl Authenticator {
     /// `parts.extensions` for the answer.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`]; the connection is then asked to close, as it is on HTTP/2 for callers without
+    /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; the connection is then asked to close, as it is on HTTP/2 for callers without
     /// credentials (rule 64).
     pub async fn authenticate(&self, connection: &Connection, parts: &mut Parts) -> Result<UserInfo, Error> {
         self.authenticate_at(connection, parts, SystemTime::now()).await
@@ -98,8 +143,10 @@ impl Authenticator {
         let user = match first_success(&self.schemes, &asked).await {
             Ok(Some(user)) => Ok(user.completed()),
             Ok(None) if self.anonymous => Ok(UserInfo::anonymous()),
-            Ok(None) => Err("no credentials were presented, and anonymous requests are off".to_owned()),
-            Err(reasons) => Err(reasons),
+            Ok(None) => Err(self.refusal("no credential was presented", None)),
+            Err(reasons) => {
+                Err(self.refusal("the credential is not accepted, the server's log says why", Some(reasons)))
+            }
         };
         if let Some(warning) = token::warning(&parts.headers) {
             parts.extensions.insert(warning);
@@ -114,8 +161,26 @@ impl Authenticator {
         if nobody {
             connection.close_when_idle();
         }
-        user.map_err(Error::Unauthorized)
+        user
     }
+
+    /// What a caller is told: all that happened where it helps, and never what exactly is wrong with a credential.
+    fn refusal(&self, what: &'static str, cause: Option<String>) -> Error {
+        let cause = cause.unwrap_or_else(|| format!("{what}, and anonymous requests are off"));
+        match self.advice {
+            None => Error::Unauthorized(cause),
+            Some(advice) => Error::UnauthorizedWithAdvice { cause, advice: format!("{what}; {advice}") },
+        }
+    }
+}
+
+/// The schemes of callers who speak for themselves.
+fn direct(trust: &Arc<Trust>, tokens: &Arc<Tokens>) -> [Known; 3] {
+    [
+        Known::ClientCertificate(Arc::clone(trust)),
+        Known::Bearer(Arc::clone(tokens)),
+        Known::WebSocket(Arc::clone(tokens)),
+    ]
 }
 
 /// An authenticated user.

@@ -20,6 +20,9 @@ use crate::hub::HubConfig;
 use crate::identity::Rules;
 use crate::server::TlsFiles;
 
+/// See [`Config::poll`].
+const POLL: Duration = Duration::from_secs(10);
+
 /// Everything that the hub-mode server needs, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -45,6 +48,9 @@ pub struct Config {
     pub allow_loopback_clusters: bool,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
+    /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
+    /// to 10 s (rule 56).
+    pub poll: Duration,
 }
 
 /// All mistakes in the settings.
@@ -114,6 +120,7 @@ impl Config {
             identity_rules,
             allow_insecure_clusters: options.allow_insecure_clusters,
             shutdown_delay: options.shutdown_delay_duration,
+            poll: POLL,
         })
     }
 }

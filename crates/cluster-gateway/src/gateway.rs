@@ -67,7 +67,7 @@ impl Gateway {
         let recording = Recording::start(&self.recorder, &parts);
         let pretty = wants_pretty(&parts);
         let head_only = parts.method == Method::HEAD;
-        let routed = AssertUnwindSafe(self.route(connection, parts, body, &recording)).catch_unwind().await;
+        let routed = AssertUnwindSafe(self.in_time(connection, parts, body, &recording)).catch_unwind().await;
         let response = routed.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
             recording.failed(&error);
             uncached(error.into_response(pretty))
@@ -75,17 +75,39 @@ impl Gateway {
         recording.finish(if head_only { without_body(response) } else { response })
     }
 
-    async fn route(
+    /// Rules 122, 123: what is wrong with the request line is said before anything else is looked at.
+    async fn in_time(
         &self,
         connection: &Connection,
-        mut parts: Parts,
+        parts: Parts,
         body: Body,
         recording: &Recording,
     ) -> Result<Response<Body>, Error> {
+        if parts.method == Method::CONNECT {
+            // A success would turn the connection into a tunnel that leads nowhere.
+            return Err(Error::MethodNotAllowed);
+        }
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
-        let info = RequestInfo::parse(&parts).map_err(|error| unreadable(error, uri))?;
+        let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
         self.refuse_while_stopping(&info)?;
+        let limit = deadline(&info, &parts)?;
+        let answer = self.route(connection, info, parts, body, uri, recording);
+        match limit {
+            Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::Timeout)),
+            None => answer.await,
+        }
+    }
+
+    async fn route(
+        &self,
+        connection: &Connection,
+        info: RequestInfo,
+        mut parts: Parts,
+        body: Body,
+        uri: &str,
+        recording: &Recording,
+    ) -> Result<Response<Body>, Error> {
         let user = self.authn.authenticate(connection, &mut parts).await?;
         let warning = parts.extensions.remove::<Warning>();
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
@@ -96,12 +118,12 @@ impl Gateway {
                 let permit = self.authz.authorize(user, target, uri).await?;
                 self.proxy(&permit, parts, body, connection, recording).await?
             }
+            // Boxed: a proxied request's future must not be as large as theirs.
             RequestInfo::Resource(target) => {
-                let answer = self.resource(user, target, &parts, body, uri);
-                uncached(within_deadline(&parts, answer).await?)
+                uncached(Box::pin(self.resource(user, target, &parts, body, uri)).await?)
             }
             RequestInfo::Document(target) => {
-                uncached(within_deadline(&parts, self.document(user, target, &parts, uri)).await?)
+                uncached(Box::pin(self.document(user, target, &parts, uri)).await?)
             }
         };
         Ok(warned(response, warning))
@@ -190,7 +212,7 @@ fn is_forwarded(method: &Method) -> bool {
         .contains(method)
 }
 
-fn unreadable(error: RequestError, uri: &str) -> Error {
+fn unreadable(error: &RequestError, uri: &str) -> Error {
     match error {
         RequestError::Path(error) => Error::BadRequest(error.to_string()),
         RequestError::SpecialVerb(_) => Error::RequestLine {
@@ -200,22 +222,24 @@ fn unreadable(error: RequestError, uri: &str) -> Error {
     }
 }
 
-/// Rules 122, 123. Watches live as long as they say.
-async fn within_deadline(
-    parts: &Parts,
-    answer: impl Future<Output = Result<Response<Body>, Error>>,
-) -> Result<Response<Body>, Error> {
+/// How long a request may take (rule 122). `None`: it is long-running (rule 120).
+fn deadline(info: &RequestInfo, parts: &Parts) -> Result<Option<Duration>, Error> {
+    match info {
+        RequestInfo::Proxy(_) | RequestInfo::Resource(ResourceTarget { verb: Verb::Watch, .. }) => {
+            return Ok(None);
+        }
+        RequestInfo::Resource(_) | RequestInfo::Document(_) => {}
+    }
     let asked = query_value(parts.uri.query().unwrap_or_default(), "timeout");
     let asked = asked.filter(|text| !text.is_empty()).map(|text| {
         crate::request::duration(&text).map_err(|error| {
             Error::BadRequest(format!("invalid timeout specified in the request URL - {error}"))
         })
     });
-    let deadline = match asked.transpose()? {
+    Ok(Some(match asked.transpose()? {
         Some(asked) if !asked.is_zero() => asked.min(DEADLINE),
         _ => DEADLINE,
-    };
-    tokio::time::timeout(deadline, answer).await.unwrap_or(Err(Error::Timeout))
+    }))
 }
 
 /// The answer to HEAD (rule 174): hyper leaves a body in place on HTTP/2, where clients take it for an error.

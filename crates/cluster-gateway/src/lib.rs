@@ -26,5 +26,6 @@ pub mod manifest;
 pub mod status;
 pub mod request;
 pub mod body;
+pub mod issuer;
 pub mod pki;
 pub mod io;

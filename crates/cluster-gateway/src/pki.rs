@@ -1,10 +1,12 @@
-//! Certificates and keys: PEM in, checked values out. The only module that reads PEM.
+//! Certificates and keys: PEM in, checked values out. The only module that reads PEM, but for keys to sign with (`issuer`).
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -114,6 +116,41 @@ pub fn validity(certificate: &CertificateDer<'_>) -> Result<RangeInclusive<Syste
     Ok(time(validity.not_before.timestamp())..=time(validity.not_after.timestamp()))
 }
 
+/// Whether `ca` has issued this certificate of a server, and both are valid at `now`.
+///
+/// # Errors
+/// The verifier's reason.
+pub fn verify_server(
+    certificate: &CertificateDer<'_>,
+    ca: &CertificateDer<'_>,
+    now: SystemTime,
+) -> Result<(), webpki::Error> {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    EndEntityCert::try_from(certificate)?
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &[anchor_from_trusted_cert(ca)?],
+            &[],
+            UnixTime::since_unix_epoch(now),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map(|_| ())
+}
+
+/// A certificate in PEM.
+#[must_use]
+pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
+    let text = STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|&byte| char::from(byte)));
+        pem.push('\n');
+    }
+    pem + "-----END CERTIFICATE-----\n"
+}
+
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PkiError> {
     X509Certificate::from_der(certificate)
         .map(|(_, certificate)| certificate)
@@ -146,6 +183,19 @@ impl ClientCas {
             .collect::<Result<_, _>>()?;
         let validities = certificates.iter().map(validity).collect::<Result<_, _>>()?;
         Ok(Self { anchors, validities, certificates })
+    }
+
+    /// This bundle and another in one.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for (index, certificate) in other.certificates.iter().enumerate() {
+            if !self.certificates.contains(certificate) {
+                self.anchors.push(other.anchors[index].clone());
+                self.validities.push(other.validities[index].clone());
+                self.certificates.push(certificate.clone());
+            }
+        }
+        self
     }
 
     /// Whether the bundle holds no CA; then nothing verifies.

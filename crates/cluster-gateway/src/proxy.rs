@@ -67,7 +67,8 @@ pub async fn forward(
         identity: &exchange.identity,
     };
     if target.upgrade {
-        upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer).await
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer)).await
     } else {
         outbound.forward(parts, body, peer).await
     }

@@ -3,7 +3,7 @@
 //! Labels come from bounded sets, and nothing here ever holds a credential, a body or a query (contract rules 7, 137).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -24,10 +24,32 @@ pub const AUDIT_ID: http::HeaderName = http::HeaderName::from_static("audit-id")
 const MAX_AUDIT_ID: usize = 64;
 
 /// Where events go.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Recorder {
     /// What has been counted.
     pub metrics: Metrics,
+    /// Told of each request when it has ended, besides the log. Default: nobody.
+    pub listener: Option<Listener>,
+}
+
+/// Somebody who is told of each request.
+pub type Listener = Box<dyn Fn(&Served<'_>) + Send + Sync>;
+
+/// A request that has ended, for a [`Listener`].
+#[derive(Debug)]
+pub struct Served<'e> {
+    /// HTTP method.
+    pub method: &'e Method,
+    /// Path as it was asked for, without the query.
+    pub path: &'e str,
+    /// Who asked; empty if nobody was authenticated.
+    pub user: &'e str,
+    /// HTTP status of the answer.
+    pub code: StatusCode,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// Until the last byte had left.
+    pub elapsed: Duration,
 }
 
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
@@ -57,7 +79,7 @@ struct Event {
     outcome: Outcome,
 }
 
-/// What only the log wants to know; kept only when somebody reads the log.
+/// What only the log and a listener want to know; kept only when there is one.
 #[derive(Debug)]
 struct LogLine {
     method: Method,
@@ -80,7 +102,8 @@ impl Recording {
     /// Starts the record of a request.
     #[must_use]
     pub fn start(recorder: &Arc<Recorder>, parts: &Parts) -> Self {
-        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| LogLine {
+        let wanted = recorder.listener.is_some() || tracing::enabled!(tracing::Level::DEBUG);
+        let log = wanted.then(|| LogLine {
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
             user: String::new(),
@@ -125,7 +148,7 @@ impl Recording {
         event.recorder.metrics.failure(blame);
         if let Some(log) = &mut event.log {
             let cause = match error {
-                Error::Unauthorized(cause) => cause.clone(),
+                Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
                 other => other.to_string(),
             };
             log.failure = Some((blame, cause));
@@ -188,9 +211,13 @@ impl Drop for Event {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         if let Some(labels) = self.labels.take() {
-            self.recorder.metrics.proxied(labels.with_code(self.code), elapsed);
+            self.recorder.metrics.proxied(&labels.with_code(self.code), elapsed);
         }
         let Some(log) = &self.log else { return };
+        if let Some(listener) = &self.recorder.listener {
+            let LogLine { method, path, user, .. } = log;
+            listener(&Served { method, path, user, code: self.code, bytes: self.bytes, elapsed });
+        }
         tracing::debug!(
             method = %log.method,
             path = log.path,
@@ -204,6 +231,12 @@ impl Drop for Event {
             audit_id = ?self.audit_id,
             "request"
         );
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +24,6 @@ use crate::registry::{ClusterPolicy, Index, Registry, SecretSource, Snapshot};
 use crate::server::{Handler, Listener, TlsReloader, self_signed};
 use crate::transport::{AddressPolicy, TransportOptions};
 
-/// How often files are read again, and derived settings renewed.
-const POLL: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last bytes of answers to leave.
@@ -62,12 +59,8 @@ async fn received(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 impl Handler for Gateway {
-    async fn handle(
-        self: Arc<Self>,
-        connection: Arc<Connection>,
-        request: Request<Incoming>,
-    ) -> Response<Body> {
-        self.answer(&connection, request.map(Body::from)).await
+    async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
+        self.answer(&connection, request).await
     }
 }
 
@@ -99,14 +92,20 @@ impl Server {
         let mut tasks = JoinSet::new();
         spawn_clusters(&mut tasks, &config, &hub, &gateway);
         tasks.spawn(follow_authentication(Arc::clone(&gateway), loaded, hub.url().to_owned()));
-        tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls)));
+        tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         if let Some(files) = config.tls.clone() {
-            tasks.spawn(async move { Ok(tls.follow(files, POLL).await) });
+            tasks.spawn(async move {
+                tls.follow(files, config.poll).await;
+                Ok(())
+            });
         }
         let drain = CancellationToken::new();
         let connections = TaskTracker::new();
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
-        tasks.spawn(async move { Ok(serving.await) });
+        tasks.spawn(async move {
+            serving.await;
+            Ok(())
+        });
         tracing::info!(%address, namespace = config.secret_namespace, "serving");
         Ok(Self { address, gateway, drain, connections, tasks })
     }
@@ -198,7 +197,7 @@ fn gateway(
         },
     });
     Ok(Gateway {
-        authn: Authenticator::new(config.authentication.clone(), hub.clone()),
+        authn: Authenticator::for_hub(config.authentication.clone(), hub.clone()),
         authz: Authorizer::new(&config.authorization, hub.clone())?,
         api,
         registry,
@@ -241,14 +240,17 @@ fn spawn_clusters(
     hub: &Hub,
     gateway: &Arc<Gateway>,
 ) {
-    let mut transport = TransportOptions::default();
-    transport.addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
+    let transport = TransportOptions { addresses, ..TransportOptions::default() };
     let policy =
         ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
     let index = Index::new(Arc::clone(&gateway.registry), policy);
     let source = SecretSource { namespace: config.secret_namespace.clone(), hub: hub.url().to_owned() };
     let client = hub.client();
-    tasks.spawn(async move { Ok(source.run(client, index).await) });
+    tasks.spawn(async move {
+        source.run(client, index).await;
+        Ok(())
+    });
 }
 
 /// Reads whom to trust, again and again until the hub answers, and follows it from then on.
@@ -284,7 +286,11 @@ async fn follow_authentication(
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.
-async fn advertise_client_cas(gateway: Arc<Gateway>, tls: Arc<TlsReloader>) -> anyhow::Result<()> {
+async fn advertise_client_cas(
+    gateway: Arc<Gateway>,
+    tls: Arc<TlsReloader>,
+    poll: Duration,
+) -> anyhow::Result<()> {
     let mut advertised = Vec::new();
     loop {
         let current = gateway.authn.ca_certificates();
@@ -292,6 +298,6 @@ async fn advertise_client_cas(gateway: Arc<Gateway>, tls: Arc<TlsReloader>) -> a
             tls.set_client_cas(&current);
             advertised = current;
         }
-        tokio::time::sleep(if advertised.is_empty() { Duration::from_secs(1) } else { POLL }).await;
+        tokio::time::sleep(if advertised.is_empty() { poll.min(Duration::from_secs(1)) } else { poll }).await;
     }
 }

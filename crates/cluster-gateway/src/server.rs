@@ -1,7 +1,7 @@
 //! Sockets, TLS and HTTP. It asks for client certificates and never judges them: who someone is, `authn` decides per
 //! request (contract rules 54-59).
 
-use std::future::Future;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,18 +12,24 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod framing;
 mod tls;
+mod usage;
 
+use framing::Framing;
 pub use tls::{TlsError, TlsFiles, TlsReloader, self_signed};
+use usage::Usage;
 
 use crate::authn::Connection;
 use crate::body::Body;
+use crate::io::{CAPACITY, Coalesced};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -31,18 +37,21 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         self: Arc<Self>,
         connection: Arc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 
-/// Sizes and times of rule 58.
-const MAX_HEADER_BYTES: usize = 1 << 20;
+/// Sizes and times of rule 58. Go's limit has some room above the megabyte for the request line and the like; HTTP/2
+/// counts 32 bytes more per header.
+const MAX_HEADER_BYTES: usize = (1 << 20) + (MAX_HEADERS * 32) + (8 << 10);
 const MAX_HEADERS: usize = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// hyper counts waiting for the next request as reading its head, so this is Go's idle timeout.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(180);
 const MAX_CONCURRENT_STREAMS: u32 = 1000;
+/// Streams that a client has opened and reset before they were looked at; more end the connection (rule 59).
+const MAX_UNSEEN_RESETS: usize = 20;
 const STREAM_WINDOW: u32 = 256 << 10;
 /// Many streams share a connection from kube-apiserver: uploads that stall must not stop the others.
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -136,16 +145,20 @@ async fn serve_connection<H: Handler>(
     }
 }
 
-async fn handshake(stream: TcpStream, tls: &TlsReloader) -> std::io::Result<TlsStream<TcpStream>> {
+/// rustls reads a record in two system calls, its head and its payload; the buffer makes one of many records.
+type Stream = TlsStream<BufReader<TcpStream>>;
+
+async fn handshake(stream: TcpStream, tls: &TlsReloader) -> std::io::Result<Stream> {
     stream.set_nodelay(true)?;
     socket2::SockRef::from(&stream)
         .set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
+    let stream = BufReader::with_capacity(CAPACITY, stream);
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     start.into_stream(tls.config()).await
 }
 
 async fn serve_http2<H: Handler>(
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     connection: &Arc<Connection>,
     handler: Arc<H>,
     drain: CancellationToken,
@@ -154,18 +167,30 @@ async fn serve_http2<H: Handler>(
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(MAX_HEADER_BYTES as u32)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let service = service(connection, handler);
-    drive(builder.serve_connection(TokioIo::new(stream), service), connection, &drain).await
+    let usage = Arc::new(Usage::default());
+    let service = {
+        let (connection, usage) = (Arc::clone(connection), Arc::clone(&usage));
+        service_fn(move |request: Request<Incoming>| {
+            let open = usage.open();
+            // Boxed: HTTP/2 keeps a place of this size for as long as the stream lives, and moves it several times.
+            let answer =
+                Box::pin(Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::h2)));
+            async move { Ok::<_, Infallible>(answer.await.map(|body| body.holding(open))) }
+        })
+    };
+    let serving = builder.serve_connection(TokioIo::new(Coalesced::new(stream)), service);
+    drive(serving, connection, usage.idle(), &drain).await
 }
 
 async fn serve_http1<H: Handler>(
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     connection: &Arc<Connection>,
     handler: Arc<H>,
     drain: CancellationToken,
@@ -174,28 +199,28 @@ async fn serve_http1<H: Handler>(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
-    let service = service(connection, handler);
+    let service = {
+        let connection = Arc::clone(connection);
+        service_fn(move |request: Request<Incoming>| {
+            let framing = Framing::of(request.headers());
+            let answer = framing
+                .is_known()
+                .then(|| Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::from)))
+                .map(Box::pin);
+            async move {
+                let response = match answer {
+                    Some(answer) => answer.await,
+                    None => framing::refusal(),
+                };
+                Ok::<_, Infallible>(framing.finish(response))
+            }
+        })
+    };
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    drive(serving, connection, &drain).await
-}
-
-fn service<H: Handler>(
-    connection: &Arc<Connection>,
-    handler: Arc<H>,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response<Body>,
-    Error = std::convert::Infallible,
-    Future: Send + 'static,
-> + Clone
-+ use<H> {
-    let connection = Arc::clone(connection);
-    service_fn(move |request| {
-        let answer = Arc::clone(&handler).handle(Arc::clone(&connection), request);
-        async move { Ok(answer.await) }
-    })
+    drive(serving, connection, std::future::pending(), &drain).await
 }
 
 /// A connection that can be told to end after its open requests.
@@ -203,9 +228,7 @@ trait Graceful: Future<Output = hyper::Result<()>> {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-type Io = TokioIo<TlsStream<TcpStream>>;
-
-impl<S> Graceful for http1::UpgradeableConnection<Io, S>
+impl<S> Graceful for http1::UpgradeableConnection<TokioIo<Stream>, S>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -215,7 +238,7 @@ where
     }
 }
 
-impl<S> Graceful for http2::Connection<Io, S, TokioExecutor>
+impl<S> Graceful for http2::Connection<TokioIo<Coalesced<Stream>>, S, TokioExecutor>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -230,6 +253,7 @@ where
 async fn drive(
     serving: impl Graceful,
     connection: &Connection,
+    idle: impl Future<Output = ()>,
     drain: &CancellationToken,
 ) -> hyper::Result<()> {
     let mut serving = std::pin::pin!(serving);
@@ -237,6 +261,7 @@ async fn drive(
         result = serving.as_mut() => return result,
         () = drain.cancelled() => {}
         () = connection.closing() => {}
+        () = idle => {}
     }
     serving.as_mut().graceful_shutdown();
     serving.await

@@ -28,6 +28,13 @@ pub enum Error {
     },
     /// Nobody could be authenticated, or a credential was wrong (rule 64). The cause is for the log.
     Unauthorized(String),
+    /// As [`Error::Unauthorized`], from a server that can tell how to get a credential.
+    UnauthorizedWithAdvice {
+        /// Why, for the log.
+        cause: String,
+        /// What the caller is told.
+        advice: String,
+    },
     /// The user may not do this (rules 96, 97).
     Forbidden(Box<Forbidden>),
     /// Whether the user may do this could not be found out (rule 95).
@@ -175,7 +182,7 @@ impl Error {
     pub fn code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed | Self::WatchNotSupported(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -206,7 +213,7 @@ impl Error {
     fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::BadRequest(_) => "BadRequest",
-            Self::Unauthorized(_) => "Unauthorized",
+            Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
             Self::MethodNotAllowed | Self::WatchNotSupported(_) => "MethodNotAllowed",
@@ -277,6 +284,7 @@ impl fmt::Display for Error {
                 write!(f, "Internal Server Error: \"{}\": {}", escape(uri), escape(message))
             }
             Self::Unauthorized(_) => f.write_str("Unauthorized"),
+            Self::UnauthorizedWithAdvice { advice, .. } => write!(f, "Unauthorized: {advice}"),
             Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::UnknownPath => f.write_str("the server could not find the requested resource"),
             Self::NotFound { resource, name } => write!(f, "{resource}.{GROUP} \"{name}\" not found"),

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::OidcConfig;
+use crate::pki::ClientCas;
+
 /// How callers are authenticated.
 #[derive(Debug, Clone)]
 pub struct AuthenticationConfig {
@@ -32,6 +35,36 @@ impl Default for AuthenticationConfig {
             skip_lookup: false,
             tolerate_lookup_failure: false,
             token_cache_ttl: Duration::from_secs(10),
+            file_poll: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How callers of a server without a hub are authenticated.
+#[derive(Debug, Clone)]
+pub struct StandaloneAuthentication {
+    /// The server's own CA of client certificates; see [`crate::issuer`]. Default: none.
+    pub ca: ClientCas,
+    /// `--client-ca-file`: further CAs of client certificates.
+    pub client_ca_file: Option<PathBuf>,
+    /// `--token-auth-file`: tokens and whose they are, in kube-apiserver's CSV format.
+    pub token_file: Option<PathBuf>,
+    /// `--oidc-*`: the issuer whose ID tokens are believed.
+    pub oidc: Option<OidcConfig>,
+    /// Whether requests without credentials are `system:anonymous`. Default: no, they are refused.
+    pub anonymous: bool,
+    /// How often the files are read again. Default 10 s.
+    pub file_poll: Duration,
+}
+
+impl Default for StandaloneAuthentication {
+    fn default() -> Self {
+        Self {
+            ca: ClientCas::default(),
+            client_ca_file: None,
+            token_file: None,
+            oidc: None,
+            anonymous: false,
             file_poll: Duration::from_secs(10),
         }
     }

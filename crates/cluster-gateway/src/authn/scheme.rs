@@ -29,15 +29,15 @@ pub(super) enum Answer {
     Failed(String),
 }
 
-/// One way to prove who one is.
-pub(super) trait Scheme: Sync {
-    fn authenticate(&self, asked: &Asked<'_>) -> impl Future<Output = Answer> + Send;
+/// One way to prove who one is, by what is found in `A`.
+pub(super) trait Scheme<A>: Sync {
+    fn authenticate(&self, asked: &A) -> impl Future<Output = Answer> + Send;
 }
 
 /// The first success wins. A failure counts only if nobody succeeds, and then nobody is anonymous (rules 60, 61).
-pub(super) async fn first_success<S: Scheme>(
+pub(super) async fn first_success<A, S: Scheme<A>>(
     schemes: &[S],
-    asked: &Asked<'_>,
+    asked: &A,
 ) -> Result<Option<UserInfo>, String> {
     let mut failures = Vec::new();
     for scheme in schemes {
@@ -59,7 +59,7 @@ pub(super) enum Known {
     WebSocket(Arc<Tokens>),
 }
 
-impl Scheme for Known {
+impl Scheme<Asked<'_>> for Known {
     async fn authenticate(&self, asked: &Asked<'_>) -> Answer {
         match self {
             Self::RequestHeader(trust) => match trust.request_header() {
@@ -70,8 +70,8 @@ impl Scheme for Known {
                 Some(cas) => certificate::authenticate(&cas, asked),
                 None => Answer::NotRequested,
             },
-            Self::Bearer(tokens) => tokens.authenticate(token::bearer(asked.headers)).await,
-            Self::WebSocket(tokens) => tokens.authenticate(token::web_socket(asked.headers)).await,
+            Self::Bearer(tokens) => tokens.authenticate(token::bearer(asked.headers), asked.now).await,
+            Self::WebSocket(tokens) => tokens.authenticate(token::web_socket(asked.headers), asked.now).await,
         }
     }
 }
@@ -84,7 +84,7 @@ mod tests {
 
     struct Fake<'a>(Answer, &'a AtomicUsize);
 
-    impl Scheme for Fake<'_> {
+    impl Scheme<Asked<'_>> for Fake<'_> {
         async fn authenticate(&self, _: &Asked<'_>) -> Answer {
             self.1.fetch_add(1, Ordering::SeqCst);
             self.0.clone()

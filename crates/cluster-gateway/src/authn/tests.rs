@@ -45,7 +45,7 @@ async fn authenticator(front: &str, clients: &str, allowed_names: &[&str]) -> Au
         },
         ..AuthenticationConfig::default()
     };
-    let authenticator = Authenticator::new(config, Hub::connect(&hub).await.unwrap());
+    let authenticator = Authenticator::for_hub(config, Hub::connect(&hub).await.unwrap());
     authenticator.load().await.unwrap();
     authenticator
 }

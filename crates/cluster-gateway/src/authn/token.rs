@@ -1,21 +1,20 @@
-//! Bearer tokens, in `Authorization` and among the WebSocket protocols; the hub says whose they are (contract rules
-//! 76-81).
+//! Bearer tokens, in `Authorization` and among the WebSocket protocols, and who is asked about them (contract rules 76,
+//! 79, 81).
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header};
-use k8s_openapi::api::authentication::v1::{TokenReviewSpec, TokenReviewStatus};
 
-use super::UserInfo;
-use super::scheme::Answer;
-use crate::cache::{self, Answers, Failure};
-use crate::hub::Hub;
+use super::oidc::Oidc;
+use super::scheme::{Answer, Scheme, first_success};
+use super::static_token::TokenFile;
+use super::token_review::TokenReviews;
 use crate::request::connection_tokens;
 
 /// Prefix of the WebSocket protocol that is a token.
@@ -33,80 +32,89 @@ pub(super) enum Presented {
     Malformed(&'static str),
 }
 
-/// Asks the hub about tokens and remembers what it says. A token itself is kept nowhere: the key of the memory is a keyed
-/// hash of it, with a key made at start.
-pub(super) struct Tokens {
-    hub: Hub,
-    key: hmac::Key,
-    ttl: Duration,
-    answers: Arc<Answers<[u8; 32], Verdict>>,
+/// What is asked of those who may know a token.
+pub(super) struct AskedToken<'a> {
+    pub(super) token: &'a str,
+    pub(super) now: SystemTime,
 }
 
-/// Whose the token is, or why it is nobody's.
-type Verdict = Result<Arc<UserInfo>, Arc<str>>;
+/// Somebody who may know whose a token is.
+#[derive(Debug)]
+pub(super) enum TokenSource {
+    Review(TokenReviews),
+    File(TokenFile),
+    Oidc(Arc<Oidc>),
+}
+
+impl Scheme<AskedToken<'_>> for TokenSource {
+    async fn authenticate(&self, asked: &AskedToken<'_>) -> Answer {
+        match self {
+            Self::Review(reviews) => reviews.authenticate(asked.token).await,
+            Self::File(file) => file.authenticate(asked.token),
+            Self::Oidc(issuer) => issuer.authenticate(asked).await,
+        }
+    }
+}
+
+/// Everybody who may know tokens, in the order in which they are asked.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(pub(super) Vec<TokenSource>);
 
 impl Tokens {
-    pub(super) fn new(hub: Hub, ttl: Duration) -> Self {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .expect("the system's random generator works");
-        Self { hub, key, ttl, answers: Arc::new(Answers::new()) }
-    }
-
-    pub(super) async fn authenticate(&self, presented: Presented) -> Answer {
+    /// A token that nobody knows is wrong: whoever presents one is not anonymous (rule 61).
+    pub(super) async fn authenticate(&self, presented: Presented, now: SystemTime) -> Answer {
         let token = match presented {
             Presented::Nothing => return Answer::NotRequested,
             Presented::Malformed(why) => return Answer::Failed(why.to_owned()),
             Presented::Token(token) => token,
         };
-        match self.review(token).await {
-            Ok(Ok(user)) => Answer::Authenticated((*user).clone()),
-            Ok(Err(reason)) => Answer::Failed(format!("bearer token: {reason}")),
-            Err(failure) => Answer::Failed(format!("bearer token: the hub could not be asked: {failure}")),
+        match first_success(&self.0, &AskedToken { token: &token, now }).await {
+            Ok(Some(user)) => Answer::Authenticated(user),
+            Ok(None) => Answer::Failed("bearer token: nobody knows it".to_owned()),
+            Err(reasons) => Answer::Failed(format!("bearer token: {reasons}")),
         }
     }
 
-    async fn review(&self, token: String) -> Result<Verdict, Failure> {
-        let mut key = [0; 32];
-        key.copy_from_slice(hmac::sign(&self.key, token.as_bytes()).as_ref());
-        if let Some(verdict) = self.answers.get(&key) {
-            return Ok(verdict);
+    /// Reads files; returns what is wrong with them.
+    pub(super) async fn load(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for source in &self.0 {
+            match source {
+                TokenSource::Review(_) => {}
+                TokenSource::File(file) => problems.extend(file.load().await),
+                TokenSource::Oidc(issuer) => problems.extend(issuer.check_files().await),
+            }
         }
-        let (hub, ttl) = (self.hub.clone(), self.ttl);
-        self.answers
-            .get_or_ask(key, move || async move {
-                let spec = TokenReviewSpec { token: Some(token), audiences: None };
-                let status = hub.token_review(spec).await.map_err(Failure::new)?;
-                let value = verdict(status);
-                Ok(cache::Answer { bytes: value.as_ref().map_or(0, |user| user.bytes()), value, ttl })
-            })
-            .await
+        problems
+    }
+
+    /// Follows files and issuers for ever.
+    pub(super) async fn watch(&self) {
+        let watches = self.0.iter().map(|source| async move {
+            match source {
+                TokenSource::Review(_) => {}
+                TokenSource::File(file) => file.watch().await,
+                TokenSource::Oidc(issuer) => issuer.watch().await,
+            }
+        });
+        join_all(watches).await;
     }
 }
 
-/// Only an explicit success counts (rule 78). What the hub says of a bad token is its answer, so it is remembered like
-/// any other (rule 80); kube-apiserver puts it into `error`.
-fn verdict(status: TokenReviewStatus) -> Verdict {
-    if let Some(error) = status.error.filter(|error| !error.is_empty()) {
-        return Err(error.into());
-    }
-    if status.authenticated != Some(true) {
-        return Err("the hub does not know it".into());
-    }
-    let user = status.user.unwrap_or_default();
-    match user.username.filter(|name| !name.is_empty()) {
-        None => Err("the hub names no user for it".into()),
-        Some(name) => Ok(Arc::new(UserInfo {
-            name,
-            uid: user.uid.unwrap_or_default(),
-            groups: user.groups.unwrap_or_default(),
-            extra: user.extra.unwrap_or_default(),
-        })),
-    }
-}
+/// Stands for tokens where they are remembered: a keyed hash, with a key made at start, so that neither memory nor the time
+/// that a comparison takes says anything about a token (rule 79).
+pub(super) struct Fingerprints(hmac::Key);
 
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").finish_non_exhaustive()
+impl Fingerprints {
+    pub(super) fn new() -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        Self(key.expect("the system's random generator works"))
+    }
+
+    pub(super) fn of(&self, token: &str) -> [u8; 32] {
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(hmac::sign(&self.0, token.as_bytes()).as_ref());
+        fingerprint
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use futures_util::StreamExt;
@@ -15,6 +15,7 @@ use kube::runtime::watcher::Event;
 use rustls::pki_types::CertificateDer;
 use tracing::{info, warn};
 
+use super::complaints::Complaints;
 use super::request_header::RequestHeader;
 use super::{AuthenticationConfig, LoadError, RequestHeaderConfig};
 use crate::hub::{Hub, ReadError};
@@ -29,17 +30,23 @@ pub(super) struct Trust {
     config: AuthenticationConfig,
     client_cas: ArcSwapOption<ClientCas>,
     request_header: ArcSwapOption<RequestHeader>,
-    /// What was complained of last, by source; the same is not said twice in a row.
-    complaints: Mutex<BTreeMap<&'static str, Vec<String>>>,
+    complaints: Complaints,
+    /// CAs that are believed beside those that are read.
+    own: ClientCas,
+    /// Whose ConfigMap says the rest; `None`: there is no hub.
+    hub: Option<Hub>,
 }
 
 impl Trust {
-    pub(super) fn new(config: AuthenticationConfig) -> Self {
+    pub(super) fn new(config: AuthenticationConfig, own: ClientCas, hub: Option<Hub>) -> Self {
+        let client_cas = (!own.is_empty()).then(|| Arc::new(own.clone()));
         Self {
             config,
-            client_cas: ArcSwapOption::empty(),
+            client_cas: ArcSwapOption::new(client_cas),
             request_header: ArcSwapOption::empty(),
-            complaints: Mutex::default(),
+            complaints: Complaints::default(),
+            own,
+            hub,
         }
     }
 
@@ -66,12 +73,12 @@ impl Trust {
         union
     }
 
-    pub(super) async fn load(&self, hub: &Hub) -> Result<(), LoadError> {
+    pub(super) async fn load(&self) -> Result<(), LoadError> {
         let problems = self.read_files().await;
         if !problems.is_empty() {
             return Err(LoadError::Fatal(problems.join("; ")));
         }
-        if self.looks_up()
+        if let Some(hub) = self.looks_up()
             && let Err(error) = self.look_up(hub).await
         {
             if !self.config.tolerate_lookup_failure {
@@ -83,15 +90,15 @@ impl Trust {
         Ok(())
     }
 
-    pub(super) async fn watch(&self, hub: &Hub) {
-        tokio::join!(self.follow_files(), self.follow_config_map(hub));
+    pub(super) async fn watch(&self) {
+        tokio::join!(self.follow_files(), self.follow_config_map());
     }
 
-    /// Whether something is left to the ConfigMap.
-    fn looks_up(&self) -> bool {
+    /// The hub, if something is left to its ConfigMap.
+    fn looks_up(&self) -> Option<&Hub> {
         let files =
             self.config.client_ca_file.is_some() && self.config.request_header.client_ca_file.is_some();
-        !self.config.skip_lookup && !files
+        self.hub.as_ref().filter(|_| !self.config.skip_lookup && !files)
     }
 
     async fn look_up(&self, hub: &Hub) -> Result<(), LoadError> {
@@ -112,21 +119,19 @@ impl Trust {
         if problems.is_empty() { Ok(()) } else { Err(LoadError::Fatal(problems.join("; "))) }
     }
 
-    async fn follow_config_map(&self, hub: &Hub) {
-        if !self.looks_up() {
-            return;
-        }
+    async fn follow_config_map(&self) {
+        let Some(hub) = self.looks_up() else { return };
         let mut events = pin!(hub.watch_config_map(NAMESPACE, CONFIG_MAP));
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Apply(config_map) | Event::InitApply(config_map)) => {
-                    self.complain("watch", Vec::new());
+                    self.complaints.tell("watch", Vec::new());
                     let problems = self.apply(&config_map);
-                    self.complain(CONFIG_MAP, problems);
+                    self.complaints.tell(CONFIG_MAP, problems);
                 }
-                Ok(Event::Delete(_)) => self.complain(CONFIG_MAP, vec![gone()]),
+                Ok(Event::Delete(_)) => self.complaints.tell(CONFIG_MAP, vec![gone()]),
                 Ok(Event::Init | Event::InitDone) => {}
-                Err(error) => self.complain("watch", vec![format!("the watch fails: {error}")]),
+                Err(error) => self.complaints.tell("watch", vec![format!("the watch fails: {error}")]),
             }
         }
     }
@@ -138,7 +143,7 @@ impl Trust {
         loop {
             tokio::time::sleep(self.config.file_poll).await;
             let problems = self.read_files().await;
-            self.complain("files", problems);
+            self.complaints.tell("files", problems);
         }
     }
 
@@ -191,7 +196,8 @@ impl Trust {
         }
     }
 
-    fn set_client_cas(&self, cas: ClientCas) {
+    fn set_client_cas(&self, read: ClientCas) {
+        let cas = self.own.clone().and(&read);
         // The same bundle keeps its identity, and with it what connections remember of it.
         if self.client_cas.load().as_deref() != Some(&cas) {
             info!(certificates = cas.certificates().len(), "CAs of client certificates are loaded");
@@ -224,20 +230,7 @@ impl Trust {
     }
 
     fn complain_of_shared_ca(&self) {
-        self.complain("CAs", self.shared_ca().into_iter().collect());
-    }
-
-    /// Logs what was not logged for this source last time.
-    fn complain(&self, source: &'static str, problems: Vec<String>) {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = complaints.remove(source).unwrap_or_default();
-        for problem in problems.iter().filter(|problem| !before.contains(problem)) {
-            warn!(source, "authentication configuration: {problem}; what was loaded before stays in force");
-        }
-        if problems.is_empty() && !before.is_empty() {
-            info!(source, "authentication configuration is in order again");
-        }
-        complaints.insert(source, problems);
+        self.complaints.tell("CAs", self.shared_ca().into_iter().collect());
     }
 }
 

@@ -32,7 +32,8 @@ impl Authorizer {
             return Err(Error::RequestLine { uri: uri.to_owned(), message });
         }
         for part in requested.parts() {
-            self.check(&user, part.attributes(), uri).await?;
+            // Boxed: rare, and large; a request's future is moved and kept as a whole.
+            Box::pin(self.check(&user, part.attributes(), uri)).await?;
         }
         Ok(requested.into_user())
     }

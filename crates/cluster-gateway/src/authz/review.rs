@@ -43,15 +43,15 @@ impl Reviews {
         }
         let key = Key::from(key);
         let (hub, asked, ttls) = (self.hub.clone(), key.clone(), (self.allowed_ttl, self.denied_ttl));
-        self.answers
-            .get_or_ask(key, move || async move {
-                let status = hub.subject_access_review(asked.spec()).await.map_err(Failure::new)?;
-                let value = decision(status)?;
-                let ttl = if value.allowed { ttls.0 } else { ttls.1 };
-                let ttl = if asked.may_be_kept() { ttl } else { Duration::ZERO };
-                Ok(cache::Answer { bytes: asked.bytes() + value.reason.len(), value, ttl })
-            })
-            .await
+        let answer = self.answers.get_or_ask(key, move || async move {
+            let status = hub.subject_access_review(asked.spec()).await.map_err(Failure::new)?;
+            let value = decision(status)?;
+            let ttl = if value.allowed { ttls.0 } else { ttls.1 };
+            let ttl = if asked.may_be_kept() { ttl } else { Duration::ZERO };
+            Ok(cache::Answer { bytes: asked.bytes() + value.reason.len(), value, ttl })
+        });
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(answer).await
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -18,10 +19,13 @@ use crate::status::Blame;
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 12] = [0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
+/// Histograms by their labels. A new combination of labels is rare, a request is not: readers take no lock.
+type Series = HashMap<Labels, Arc<Histogram>>;
+
 /// What has been counted since the start.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    proxied: RwLock<HashMap<Labels, Histogram>>,
+    proxied: ArcSwap<Series>,
     failures: [AtomicU64; 4],
 }
 
@@ -59,12 +63,18 @@ impl Histogram {
 
 impl Metrics {
     /// A proxied request ended after `elapsed`, upgrades with their real status (rule 193).
-    pub fn proxied(&self, labels: Labels, elapsed: Duration) {
-        if let Some(histogram) = self.read().get(&labels) {
+    pub fn proxied(&self, labels: &Labels, elapsed: Duration) {
+        if let Some(histogram) = self.proxied.load().get(labels) {
             return histogram.observe(elapsed);
         }
-        let mut proxied = self.proxied.write().unwrap_or_else(PoisonError::into_inner);
-        proxied.entry(labels).or_default().observe(elapsed);
+        self.proxied.rcu(|series| {
+            let mut series = Series::clone(series);
+            series.entry(labels.clone()).or_default();
+            series
+        });
+        if let Some(histogram) = self.proxied.load().get(labels) {
+            histogram.observe(elapsed);
+        }
     }
 
     /// A request failed here, by whose fault.
@@ -74,8 +84,14 @@ impl Metrics {
 
     /// Drops the series of clusters that are no longer registered, so that their number stays bounded.
     pub fn retain_clusters(&self, registered: impl Fn(&str) -> bool) {
-        let mut proxied = self.proxied.write().unwrap_or_else(PoisonError::into_inner);
-        proxied.retain(|labels, _| labels.cluster.as_ref() == "other" || registered(&labels.cluster));
+        let keep = |labels: &Labels| labels.cluster.as_ref() == "other" || registered(&labels.cluster);
+        if self.proxied.load().keys().all(keep) {
+            return;
+        }
+        self.proxied.rcu(|series| {
+            let kept = series.iter().filter(|(labels, _)| keep(labels));
+            kept.map(|(labels, histogram)| (labels.clone(), Arc::clone(histogram))).collect::<Series>()
+        });
     }
 
     /// Everything in Prometheus' text form, with `gauges` read by the caller.
@@ -88,16 +104,15 @@ impl Metrics {
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
         text
     }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Labels, Histogram>> {
-        self.proxied.read().unwrap_or_else(PoisonError::into_inner)
-    }
 }
+
+/// One series: labels, counts per bucket, sum in seconds.
+type Durations = (Labels, Vec<(f64, u64)>, f64);
 
 /// The values of one moment, ready for writing.
 #[derive(Debug)]
 struct Snapshot {
-    durations: Vec<(Labels, Vec<(f64, u64)>, f64)>,
+    durations: Vec<Durations>,
     failures: Vec<(Blame, u64)>,
     gauges: Vec<Gauge>,
 }
@@ -105,7 +120,8 @@ struct Snapshot {
 impl Snapshot {
     fn new(metrics: &Metrics, gauges: Vec<Gauge>) -> Self {
         let durations = metrics
-            .read()
+            .proxied
+            .load()
             .iter()
             .map(|(labels, histogram)| {
                 let seconds = histogram.microseconds.load(Ordering::Relaxed) as f64 / 1e6;
@@ -194,8 +210,6 @@ impl Collector for Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn labels(cluster: &str, code: u16) -> Labels {
@@ -205,8 +219,8 @@ mod tests {
     #[test]
     fn rule_006_the_originals_metrics_keep_their_names() {
         let metrics = Metrics::default();
-        metrics.proxied(labels("m1", 200), Duration::from_millis(30));
-        metrics.proxied(labels("m1", 200), Duration::from_secs(60));
+        metrics.proxied(&labels("m1", 200), Duration::from_millis(30));
+        metrics.proxied(&labels("m1", 200), Duration::from_secs(60));
         metrics.failure(Blame::Member);
         let text =
             metrics.encode(vec![Gauge { name: "x", help: "y", values: vec![(&[("state", "usable")], 3)] }]);
@@ -227,8 +241,8 @@ mod tests {
     #[test]
     fn rule_007_series_of_removed_clusters_go() {
         let metrics = Metrics::default();
-        metrics.proxied(labels("gone", 200), Duration::ZERO);
-        metrics.proxied(labels("other", 500), Duration::ZERO);
+        metrics.proxied(&labels("gone", 200), Duration::ZERO);
+        metrics.proxied(&labels("other", 500), Duration::ZERO);
         metrics.retain_clusters(|name| name == "m1");
         let text = metrics.encode(Vec::new());
         assert!(!text.contains("gone") && text.contains("cluster=\"other\""), "{text}");

@@ -117,6 +117,11 @@ impl Pool {
         if let Some(slot) = self.slot() {
             return Ok(Lease::H2(slot));
         }
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(self.lease_slowly()).await
+    }
+
+    async fn lease_slowly(self: &Arc<Self>) -> Result<Lease, TransportError> {
         loop {
             if let Some(connection) = self.idle.take().await {
                 return Ok(Lease::H1(connection));

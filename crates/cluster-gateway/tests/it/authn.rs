@@ -49,7 +49,7 @@ impl World {
         let (front, clients) = (Ca::new("front"), Ca::new("clients"));
         let hub = FakeHub::start().await;
         publish(&hub, &front, &clients);
-        let authenticator = Arc::new(Authenticator::new(config, hub.hub().await));
+        let authenticator = Arc::new(Authenticator::for_hub(config, hub.hub().await));
         authenticator.load().await.unwrap();
         Self { hub, front, clients, authenticator }
     }

@@ -7,6 +7,7 @@ mod support;
 mod authn;
 mod authz;
 mod hub;
+mod replay;
 mod server;
 mod tidy;
 mod transport;

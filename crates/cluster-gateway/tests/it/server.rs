@@ -4,6 +4,7 @@ mod connections;
 mod identity;
 mod lifecycle;
 mod messages;
+mod panics;
 mod proxying;
 mod streams;
 mod upgrades;

@@ -5,4 +5,6 @@ pub mod fake_hub;
 #[allow(dead_code, reason = "unit tests of the crate include these files, too, and each uses its part")]
 pub(crate) mod fake_member;
 pub(crate) mod caller;
+pub(crate) mod frames;
+pub(crate) mod session;
 pub(crate) mod world;

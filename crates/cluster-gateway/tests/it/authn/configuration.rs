@@ -12,7 +12,7 @@ use crate::support::certificates::Ca;
 use crate::support::fake_hub::{FakeHub, Fault};
 
 async fn load(hub: &FakeHub, config: AuthenticationConfig) -> (Arc<Authenticator>, Result<(), LoadError>) {
-    let authenticator = Arc::new(Authenticator::new(config, hub.hub().await));
+    let authenticator = Arc::new(Authenticator::for_hub(config, hub.hub().await));
     let loaded = authenticator.load().await;
     (authenticator, loaded)
 }
@@ -86,7 +86,7 @@ async fn rule_072_a_hub_that_is_away_can_be_asked_again() {
     std::fs::write(&kubeconfig, text.replace(port, "1")).unwrap();
     let config = HubConfig { kubeconfig: Some(kubeconfig), ..HubConfig::default() };
     let authenticator =
-        Authenticator::new(AuthenticationConfig::default(), Hub::connect(&config).await.unwrap());
+        Authenticator::for_hub(AuthenticationConfig::default(), Hub::connect(&config).await.unwrap());
     assert!(matches!(authenticator.load().await, Err(LoadError::Unreachable(_))));
 }
 

@@ -9,7 +9,7 @@ const GLOBAL: &str = "spec: {clientIdentityExchanger: {rules: [
   {name: ux, type: PrivilegedIdentityExchanger, source: {group: 'kubevela:ux'}},
   {name: dev, type: StaticMappingIdentityExchanger, source: {userPattern: '^dev-'}, target: {user: developer, groups: [devs]}}]}}";
 
-async fn passing<'s>() -> World {
+async fn passing() -> World {
     World::with(Setup {
         gates: FeatureGates { client_identity_penetration: true, ..FeatureGates::default() },
         rules: Rules::parse(GLOBAL, None).unwrap(),

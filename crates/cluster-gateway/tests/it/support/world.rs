@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::caller::Caller;
 use super::fake_hub::FakeHub;
-use super::fake_member::{FakeMember, Options, TestCa};
+use super::fake_member::{FakeMember, Leaf, Options, TestCa};
 
 /// Namespace of the credential Secrets.
 pub(crate) const NAMESPACE: &str = "vela-system";
@@ -32,6 +32,9 @@ pub(crate) struct Setup<'s> {
     pub(crate) gates: FeatureGates,
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
+    pub(crate) poll: Duration,
+    /// The gateway shows this to the member instead of a token.
+    pub(crate) certificate: Option<Leaf>,
 }
 
 impl Default for Setup<'_> {
@@ -41,6 +44,8 @@ impl Default for Setup<'_> {
             gates: FeatureGates::default(),
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
+            poll: Duration::from_secs(10),
+            certificate: None,
         }
     }
 }
@@ -88,10 +93,14 @@ impl World {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
+            poll: setup.poll,
         };
         let server = Server::start(config).await.unwrap();
         let world = Self { hub, member, server, front_proxy, clients, serving };
-        world.register("m", &[]);
+        match setup.certificate {
+            None => world.register("m", &[]),
+            Some(leaf) => world.register_certificate("m", &leaf),
+        }
         world.ready().await;
         world
     }
@@ -99,6 +108,16 @@ impl World {
     /// Registers the member under `name`; `changes` go over its data.
     pub(crate) fn register(&self, name: &str, changes: &[(&str, &str)]) {
         self.hub.put_secret(&self.secret(name, changes));
+    }
+
+    /// Registers the member under `name`, with a client certificate.
+    pub(crate) fn register_certificate(&self, name: &str, leaf: &Leaf) {
+        let mut secret = self.secret(name, &[("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)]);
+        let labels = secret.metadata.labels.as_mut().unwrap();
+        labels
+            .insert("cluster.core.oam.dev/cluster-credential-type".to_owned(), "X509Certificate".to_owned());
+        secret.data.as_mut().unwrap().remove("token");
+        self.hub.put_secret(&secret);
     }
 
     pub(crate) fn secret(&self, name: &str, changes: &[(&str, &str)]) -> Secret {

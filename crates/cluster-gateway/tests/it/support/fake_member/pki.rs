@@ -49,6 +49,12 @@ impl TestCa {
         self.issue(&[], name, ExtendedKeyUsagePurpose::ClientAuth, Duration::hours(1))
     }
 
+    /// A client's certificate for the user `name` that ends after `left`.
+    pub(crate) fn client_for(&self, name: &str, left: std::time::Duration) -> Leaf {
+        let left = Duration::try_from(left).unwrap();
+        self.issue(&[], name, ExtendedKeyUsagePurpose::ClientAuth, left)
+    }
+
     fn issue(
         &self,
         names: &[&str],

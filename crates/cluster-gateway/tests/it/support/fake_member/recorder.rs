@@ -49,6 +49,7 @@ pub(crate) struct Recorder {
     requests: Mutex<Vec<Request>>,
     watches: Mutex<Vec<Watch>>,
     upgraded: Mutex<Vec<u8>>,
+    uploads: Mutex<Vec<Option<usize>>>,
     connections: AtomicUsize,
     changed: Notify,
 }
@@ -93,6 +94,16 @@ impl Recorder {
     /// All bytes that came behind upgrades so far.
     pub(crate) fn upgraded(&self) -> Vec<u8> {
         self.upgraded.lock().unwrap().clone()
+    }
+
+    /// How each body that was read has ended: its length, or `None` if it broke off.
+    pub(crate) fn uploads(&self) -> Vec<Option<usize>> {
+        self.uploads.lock().unwrap().clone()
+    }
+
+    pub(super) fn uploaded(&self, length: Option<usize>) {
+        self.uploads.lock().unwrap().push(length);
+        self.changed.notify_waiters();
     }
 
     pub(super) fn accepted(&self) -> usize {

@@ -45,7 +45,7 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
             *answer.status_mut() = code.parse().unwrap();
             Ok(answer)
         }
-        _ => echo(request).await,
+        _ => echo(request, recorder).await,
     }
 }
 
@@ -64,11 +64,13 @@ fn streamed(frames: impl Stream<Item = Result<Frame<Bytes>, io::Error>> + Send +
     Response::new(Box::pin(StreamBody::new(frames)))
 }
 
-async fn echo(request: Request<Incoming>) -> Answer {
+async fn echo(request: Request<Incoming>, recorder: &Recorder) -> Answer {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?;
+    let body = body.collect().await;
+    let body = body.inspect_err(|_| recorder.uploaded(None)).map_err(io::Error::other)?;
     let trailers = body.trailers().is_some();
     let body = body.to_bytes();
+    recorder.uploaded(Some(body.len()));
     let headers: Vec<(String, String)> = parts
         .headers
         .iter()

@@ -1,0 +1,118 @@
+//! What a token says, once it is known who says it.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::OidcConfig;
+use super::jwt::Jwt;
+use crate::authn::UserInfo;
+
+/// How far the clocks of issuer and server may be apart: a token is believed so much longer and sooner than it says.
+const LEEWAY: Duration = Duration::from_secs(10);
+/// Characters of a foreign text that go into a message.
+const MAX_SHOWN: usize = 200;
+
+/// Whether the token says that it comes from `issuer`.
+pub(super) fn check_issuer(token: &Jwt<'_>, issuer: &str) -> Result<(), String> {
+    match token.claims.get("iss").and_then(Value::as_str) {
+        Some(named) if named == issuer => Ok(()),
+        Some(named) => {
+            let named: String = named.chars().take(MAX_SHOWN).collect();
+            Err(format!("it is issued by {named:?}, not by {issuer:?}"))
+        }
+        None => Err("it names no issuer".to_owned()),
+    }
+}
+
+/// Whether the token is for this server, and now.
+pub(super) fn check(token: &Jwt<'_>, config: &OidcConfig, now: SystemTime) -> Result<(), String> {
+    check_audience(token, &config.client_id)?;
+    check_times(token, now)?;
+    for (name, expected) in &config.required_claims {
+        if token.claims.get(name).and_then(Value::as_str) != Some(expected) {
+            return Err(format!("its claim {name:?} is not {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_audience(token: &Jwt<'_>, client_id: &str) -> Result<(), String> {
+    let named = match token.claims.get("aud") {
+        Some(Value::String(one)) => one == client_id,
+        Some(Value::Array(several)) => several.iter().any(|one| one == client_id),
+        _ => false,
+    };
+    if named { Ok(()) } else { Err(format!("it is not for {client_id:?} (claim \"aud\")")) }
+}
+
+/// `exp` is required, `nbf` and `iat` count if they are there.
+fn check_times(token: &Jwt<'_>, now: SystemTime) -> Result<(), String> {
+    let expires = moment(token, "exp")?.ok_or("it does not say when it expires (claim \"exp\")")?;
+    let clocks =
+        || format!("the clock here says {}; if that is right, see to the issuer's clock", shown(now));
+    if now >= expires + LEEWAY {
+        return Err(format!("it has expired at {}; {}", shown(expires), clocks()));
+    }
+    for (claim, what) in [("nbf", "valid"), ("iat", "issued")] {
+        if let Some(from) = moment(token, claim)?.filter(|&from| now + LEEWAY < from) {
+            return Err(format!("it will be {what} only at {}; {}", shown(from), clocks()));
+        }
+    }
+    Ok(())
+}
+
+/// A claim in seconds since 1970, fractions allowed.
+fn moment(token: &Jwt<'_>, claim: &str) -> Result<Option<SystemTime>, String> {
+    let Some(value) = token.claims.get(claim) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..253_402_300_800.0).contains(seconds));
+    let seconds = seconds.ok_or_else(|| format!("its claim {claim:?} is no time"))?;
+    Ok(Some(SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds)))
+}
+
+fn shown(time: SystemTime) -> String {
+    OffsetDateTime::from(time).format(&Rfc3339).unwrap_or_else(|_| "an unknown time".to_owned())
+}
+
+/// Whom the token names.
+pub(super) fn user(token: &Jwt<'_>, config: &OidcConfig) -> Result<UserInfo, String> {
+    let claim = &config.username_claim;
+    let name = token.claims.get(claim).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| format!("its claim {claim:?} holds no name"))?;
+    if claim == "email" && token.claims.get("email_verified").is_some_and(|verified| *verified != true) {
+        return Err("its e-mail address is not verified (claim \"email_verified\")".to_owned());
+    }
+    let name = format!("{}{name}", config.effective_username_prefix());
+    not_of_the_system(&name, "user", "--oidc-username-prefix")?;
+    Ok(UserInfo { name, groups: groups(token, config)?, ..UserInfo::default() })
+}
+
+fn groups(token: &Jwt<'_>, config: &OidcConfig) -> Result<Vec<String>, String> {
+    let Some((claim, value)) =
+        config.groups_claim.as_ref().and_then(|claim| token.claims.get_key_value(claim))
+    else {
+        return Ok(Vec::new());
+    };
+    let names = match value {
+        Value::String(_) => std::slice::from_ref(value),
+        Value::Array(names) => names,
+        _ => &[Value::Null],
+    };
+    let group = |name: &Value| {
+        let name = name.as_str().ok_or_else(|| format!("its claim {claim:?} is not a list of strings"))?;
+        let group = format!("{}{name}", config.groups_prefix);
+        not_of_the_system(&group, "group", "--oidc-groups-prefix").map(|()| group)
+    };
+    names.iter().map(group).collect()
+}
+
+/// Names that Kubernetes keeps for itself, `system:masters` above all, are not an issuer's to give.
+fn not_of_the_system(name: &str, what: &str, flag: &str) -> Result<(), String> {
+    if name.starts_with("system:") {
+        let name: String = name.chars().take(MAX_SHOWN).collect();
+        return Err(format!("it names the {what} {name:?}, which no issuer may; set {flag}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The hub says whose a bearer token is (contract rules 77-80).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenReviewSpec, TokenReviewStatus};
+
+use super::UserInfo;
+use super::scheme::Answer;
+use super::token::Fingerprints;
+use crate::cache::{self, Answers, Failure};
+use crate::hub::Hub;
+
+/// Asks the hub about tokens and remembers what it says. A token itself is kept nowhere, only its fingerprint.
+pub(super) struct TokenReviews {
+    hub: Hub,
+    fingerprints: Fingerprints,
+    ttl: Duration,
+    answers: Arc<Answers<[u8; 32], Verdict>>,
+}
+
+/// Whose the token is, or why it is nobody's.
+type Verdict = Result<Arc<UserInfo>, Arc<str>>;
+
+impl TokenReviews {
+    pub(super) fn new(hub: Hub, ttl: Duration) -> Self {
+        Self { hub, fingerprints: Fingerprints::new(), ttl, answers: Arc::new(Answers::new()) }
+    }
+
+    pub(super) async fn authenticate(&self, token: &str) -> Answer {
+        match self.review(token).await {
+            Ok(Ok(user)) => Answer::Authenticated((*user).clone()),
+            Ok(Err(reason)) => Answer::Failed(reason.to_string()),
+            Err(failure) => Answer::Failed(format!("the hub could not be asked: {failure}")),
+        }
+    }
+
+    async fn review(&self, token: &str) -> Result<Verdict, Failure> {
+        let key = self.fingerprints.of(token);
+        if let Some(verdict) = self.answers.get(&key) {
+            return Ok(verdict);
+        }
+        let (hub, ttl, token) = (self.hub.clone(), self.ttl, token.to_owned());
+        let answer = self.answers.get_or_ask(key, move || async move {
+            let spec = TokenReviewSpec { token: Some(token), audiences: None };
+            let status = hub.token_review(spec).await.map_err(Failure::new)?;
+            let value = verdict(status);
+            Ok(cache::Answer { bytes: value.as_ref().map_or(0, |user| user.bytes()), value, ttl })
+        });
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        Box::pin(answer).await
+    }
+}
+
+/// Only an explicit success counts (rule 78). What the hub says of a bad token is its answer, so it is remembered like
+/// any other (rule 80); kube-apiserver puts it into `error`.
+fn verdict(status: TokenReviewStatus) -> Verdict {
+    if let Some(error) = status.error.filter(|error| !error.is_empty()) {
+        return Err(error.into());
+    }
+    if status.authenticated != Some(true) {
+        return Err("the hub does not know it".into());
+    }
+    let user = status.user.unwrap_or_default();
+    match user.username.filter(|name| !name.is_empty()) {
+        None => Err("the hub names no user for it".into()),
+        Some(name) => Ok(Arc::new(UserInfo {
+            name,
+            uid: user.uid.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
+        })),
+    }
+}
+
+impl fmt::Debug for TokenReviews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenReviews").finish_non_exhaustive()
+    }
+}
