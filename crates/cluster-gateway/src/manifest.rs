@@ -128,7 +128,7 @@ impl<'a> Document<'a> {
         let options = serde_saphyr::options! { with_snippet: false };
         serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
             let line = error.location().map_or(1, |location| location.line().max(1));
-            let words = words(&error).escape_debug().take(500).collect();
+            let words = printable(&words(&error));
             self.at(self.before + line, words)
         })
     }
@@ -137,7 +137,7 @@ impl<'a> Document<'a> {
     fn json_problem(&self, error: &serde_json::Error) -> Problem {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
-        let words = text.strip_suffix(&place).unwrap_or(&text).escape_debug().take(500).collect();
+        let words = printable(text.strip_suffix(&place).unwrap_or(&text));
         self.at(error.line() as u64, words)
     }
 
@@ -154,6 +154,11 @@ fn separates(line: &str) -> bool {
 fn is_content(line: &str) -> bool {
     let line = line.trim();
     !line.is_empty() && !line.starts_with(['#', '%']) && line != "..."
+}
+
+/// One line of limited length.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(500).collect()
 }
 
 /// What is wrong, in words that hold no part of the document.

@@ -75,7 +75,7 @@ impl Reading {
             ("v1", "List") => "",
             (API_VERSION, "ClusterRoleList") => "ClusterRole",
             (API_VERSION, "ClusterRoleBindingList") => "ClusterRoleBinding",
-            _ => return self.object(Object { document, item: None }, meta),
+            _ => return self.object(&Object { document, item: None }, &meta),
         };
         let list: List = document.read()?;
         for item in list.items.into_iter().enumerate() {
@@ -93,10 +93,10 @@ impl Reading {
         if meta.kind.is_empty() && meta.api_version.is_empty() && !kind.is_empty() {
             meta = TypeMeta { api_version: API_VERSION.to_owned(), kind: kind.to_owned() };
         }
-        self.object(object, meta)
+        self.object(&object, &meta)
     }
 
-    fn object(&mut self, object: Object<'_>, meta: TypeMeta) -> Result<(), Problem> {
+    fn object(&mut self, object: &Object<'_>, meta: &TypeMeta) -> Result<(), Problem> {
         match meta.kind.as_str() {
             "ClusterRole" | "ClusterRoleBinding" if meta.api_version != API_VERSION => {
                 Err(object.problem(format!("apiVersion: expected {API_VERSION}")))

@@ -1,6 +1,7 @@
 //! One file of clusters: which kinds of documents it may hold, and what becomes of them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
 use serde_json::Value;
@@ -111,14 +112,17 @@ impl Reading<'_> {
     fn insert(&mut self, document: &Document<'_>, entry: Entry) {
         let name = entry.secret.metadata.name.clone().unwrap_or_default();
         if let Err(reason) = name::check(&name) {
-            self.note(document, reason);
-        } else if self.entries.contains_key(&name) {
-            self.note(
-                document,
-                format!("a second cluster is named {name} in this file; the first one counts"),
-            );
-        } else {
-            self.entries.insert(name, identity::stamp(entry));
+            return self.note(document, reason);
+        }
+        match self.entries.entry(name) {
+            Slot::Vacant(slot) => {
+                slot.insert(identity::stamp(entry));
+            }
+            Slot::Occupied(slot) => {
+                let name = slot.key();
+                let reason = format!("a second cluster is named {name} in this file; the first one counts");
+                self.note(document, reason);
+            }
         }
     }
 
