@@ -1,0 +1,77 @@
+//! The life of a request: who asks, what goes wrong, what is answered.
+
+use std::io;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::api;
+use crate::authn::{Authenticator, Caller, impersonate};
+use crate::faults::{Fault, Faults, broken, huge_list};
+use crate::query::Query;
+use crate::recorder::{Recorded, Recorder};
+use crate::respond::Body;
+use crate::route::Target;
+use crate::serve::Connection;
+use crate::status::{Result, Status};
+use crate::store::Store;
+
+/// What answers requests.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    pub(crate) store: Arc<Store>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) recorder: Recorder,
+    pub(crate) faults: Faults,
+}
+
+impl Handler {
+    /// Answers a request; an error resets its stream.
+    pub(crate) async fn handle(&self, connection: &Connection, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let caller = self.caller(connection, &request);
+        let fault = self.faults.catch(request.uri().path());
+        let answer = match (caller, fault) {
+            (_, Some(Fault::StallBeforeHeaders)) => std::future::pending().await,
+            (_, Some(Fault::Reset { after: None })) => {
+                connection.reset.cancel();
+                std::future::pending().await
+            }
+            (_, Some(Fault::TooManyRequests { retry_after })) => Err(Status::too_many_requests(retry_after)),
+            (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => Ok(huge_list(objects, bytes)),
+            (Ok(caller), _) => api::serve(&self.store, &caller.user, request).await,
+            (Err(status), _) => Err(status),
+        };
+        let mut response = answer.unwrap_or_else(|status| status.response());
+        if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+            response.headers_mut().insert("audit-id", id);
+        }
+        Ok(match fault {
+            Some(fault) => broken(response, fault, connection.reset.clone()),
+            None => response,
+        })
+    }
+
+    /// Finds out who asks, and remembers what was asked.
+    fn caller(&self, connection: &Connection, request: &Request<Incoming>) -> Result<Caller> {
+        let authenticated = self.authenticator.authenticate(&connection.certificates, request.headers());
+        let caller = authenticated.clone().and_then(|user| impersonate(user, request.headers()));
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        self.recorder.record(Recorded {
+            method: request.method().clone(),
+            target: target.to_owned(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            connection: connection.number,
+            authenticated: authenticated.ok(),
+            user: caller.as_ref().ok().map(|caller| caller.user.clone()),
+        });
+        caller
+    }
+}
+
+fn is_list(request: &Request<Incoming>) -> bool {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let target = Target::parse(request.uri().path());
+    request.method() == Method::GET && !query.flag("watch") && target.is_some_and(|target| target.name.is_none())
+}
