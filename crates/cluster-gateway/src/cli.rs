@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apiserver;
+#[cfg(feature = "demo")]
+mod demo;
 mod kubeconfig;
 mod process;
 mod standalone;
@@ -38,6 +40,9 @@ enum Command {
     /// restart. Write yourself a kubeconfig with `cluster-gateway kubeconfig`. Callers reach a member as the credential
     /// in its Secret or kubeconfig; with --feature-gates=ClientIdentityPenetration=true as themselves, by impersonation.
     Standalone(Box<config::StandaloneOptions>),
+    /// Show it: two simulated clusters behind a gateway of their own, with a kubeconfig to try
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoOptions),
     /// Write a kubeconfig for a standalone server, with a certificate of its own and one context per cluster
     ///
     /// Run it where the server's --data-dir is: whoever can read that directory can be anybody.
@@ -64,6 +69,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     match cli.command {
         Command::Apiserver(options) => apiserver::run(*options, &leftovers),
         Command::Standalone(options) => standalone::run(*options, &leftovers),
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => demo::run(&options),
         Command::Kubeconfig(options) => kubeconfig::run(&options),
         Command::Version(options) => version::run(&options),
     }

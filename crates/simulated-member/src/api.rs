@@ -17,7 +17,11 @@ use crate::{discovery, negotiate, objects, openapi, pods, reviews};
 pub(crate) const VERSION: &str = "v1.34.0+simulated";
 
 /// Answers a request that `user` makes.
-pub(crate) async fn serve(store: &Arc<Store>, user: &User, request: Request<Incoming>) -> Result<Response<Body>> {
+pub(crate) async fn serve(
+    store: &Arc<Store>,
+    user: &User,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let path = request.uri().path().to_owned();
     let open = matches!(path.as_str(), "/version" | "/healthz" | "/livez" | "/readyz");
     if user.is_anonymous() && !open {
@@ -25,7 +29,9 @@ pub(crate) async fn serve(store: &Arc<Store>, user: &User, request: Request<Inco
     }
     if let Some(target) = Target::parse(&path) {
         return match target.subresource.as_deref() {
-            None | Some("status" | "scale") if is_known(&target) => objects::serve(store, &target, request).await,
+            None | Some("status" | "scale") if is_known(&target) => {
+                objects::serve(store, &target, request).await
+            }
             Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
                 pods::serve(store, &target, request).await
             }
@@ -36,7 +42,11 @@ pub(crate) async fn serve(store: &Arc<Store>, user: &User, request: Request<Inco
         return reviews::serve(plural, user, store.clock, request).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(if document(&request).is_some() { Status::method_not_allowed() } else { Status::no_route() });
+        return Err(if document(&request).is_some() {
+            Status::method_not_allowed()
+        } else {
+            Status::no_route()
+        });
     }
     document(&request).ok_or_else(Status::no_route)
 }
@@ -119,7 +129,10 @@ mod tests {
     #[test]
     fn reviews_have_their_paths() {
         assert_eq!(review("/apis/authentication.k8s.io/v1/selfsubjectreviews"), Some("selfsubjectreviews"));
-        assert_eq!(review("/apis/authorization.k8s.io/v1/namespaces/a/localsubjectaccessreviews"), Some("localsubjectaccessreviews"));
+        assert_eq!(
+            review("/apis/authorization.k8s.io/v1/namespaces/a/localsubjectaccessreviews"),
+            Some("localsubjectaccessreviews")
+        );
         assert_eq!(review("/apis/authorization.k8s.io/v1/selfsubjectreviews"), None);
         assert_eq!(review("/apis/authorization.k8s.io/v1/x/subjectaccessreviews"), None);
     }

@@ -51,7 +51,8 @@ fn pod(spec: &mut Value) {
     default(spec, "securityContext", json!({}));
     for container in spec["containers"].as_array_mut().into_iter().flatten() {
         let image = container["image"].as_str().unwrap_or_default();
-        let floating = image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
+        let floating =
+            image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
         default(container, "imagePullPolicy", if floating { "Always" } else { "IfNotPresent" });
         default(container, "resources", json!({}));
         default(container, "terminationMessagePath", "/dev/termination-log");
@@ -101,7 +102,13 @@ mod tests {
 
     #[test]
     fn images_without_a_fixed_tag_are_always_pulled() {
-        for (image, policy) in [("a", "Always"), ("r:5000/a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("a@sha256:0", "IfNotPresent")] {
+        for (image, policy) in [
+            ("a", "Always"),
+            ("r:5000/a", "Always"),
+            ("a:latest", "Always"),
+            ("a:1", "IfNotPresent"),
+            ("a@sha256:0", "IfNotPresent"),
+        ] {
             let mut pod = json!({"spec": {"containers": [{"name": "a", "image": image, "ports": [{"containerPort": 1}]}]}});
             fill(named("pods"), &mut pod);
             assert_eq!(pod["spec"]["containers"][0]["imagePullPolicy"], policy, "{image}");

@@ -23,7 +23,11 @@ use crate::watch::{self, View};
 use crate::write::{self, Part, Preconditions, Writer};
 
 /// Serves a request for a collection, an object, its status or its scale.
-pub(crate) async fn serve(store: &Arc<Store>, target: &Target, request: Request<Incoming>) -> Result<Response<Body>> {
+pub(crate) async fn serve(
+    store: &Arc<Store>,
+    target: &Target,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let view = view(target, request.headers(), &query)?;
     let one = target.name.is_some();
@@ -42,14 +46,17 @@ pub(crate) async fn serve(store: &Arc<Store>, target: &Target, request: Request<
         (Method::POST, false) => create(store, target, &view, &query, request).await,
         (Method::PUT, true) => update(store, target, &view, &query, request).await,
         (Method::PATCH, true) => patch(store, target, &view, &query, request).await,
-        (Method::DELETE, true) if target.subresource.is_none() => delete(store, target, &query, request).await,
+        (Method::DELETE, true) if target.subresource.is_none() => {
+            delete(store, target, &query, request).await
+        }
         (Method::DELETE, false) => delete_collection(store, &view, &query),
         _ => Err(Status::method_not_allowed()),
     }
 }
 
 fn view(target: &Target, headers: &HeaderMap, query: &Query) -> Result<View> {
-    let mut selector = Selector::parse(target.resource, query.text("labelSelector"), query.text("fieldSelector"))?;
+    let mut selector =
+        Selector::parse(target.resource, query.text("labelSelector"), query.text("fieldSelector"))?;
     if let Some(name) = &target.name {
         selector.and_name(name);
     }
@@ -88,16 +95,30 @@ fn write<T>(store: &Store, dry: bool, run: impl FnOnce(&mut Writer<'_>) -> Resul
     if dry { store.rehearse(run) } else { store.transact(run) }
 }
 
-async fn create(store: &Store, target: &Target, view: &View, query: &Query, request: Request<Incoming>) -> Result<Response<Body>> {
+async fn create(
+    store: &Store,
+    target: &Target,
+    view: &View,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let object = negotiate::document(request).await?;
     if target.resource.namespaced && target.namespace.is_none() {
         return Err(Status::bad_request("an empty namespace may not be set during creation"));
     }
-    let made = write(store, query.is_dry_run(), |writer| writer.create(target.resource, target.namespace(), object))?;
+    let made = write(store, query.is_dry_run(), |writer| {
+        writer.create(target.resource, target.namespace(), object)
+    })?;
     Ok(shown(store, view, StatusCode::CREATED, &made))
 }
 
-async fn update(store: &Store, target: &Target, view: &View, query: &Query, request: Request<Incoming>) -> Result<Response<Body>> {
+async fn update(
+    store: &Store,
+    target: &Target,
+    view: &View,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let object = negotiate::document(request).await?;
     let kept = write(store, query.is_dry_run(), |writer| put(writer, target, object))?;
     Ok(shown(store, view, StatusCode::OK, &kept))
@@ -114,17 +135,31 @@ fn put(writer: &mut Writer<'_>, target: &Target, object: Value) -> Result<Arc<Va
     writer.update(resource, namespace, name, object, part)
 }
 
-async fn patch(store: &Store, target: &Target, view: &View, query: &Query, request: Request<Incoming>) -> Result<Response<Body>> {
+async fn patch(
+    store: &Store,
+    target: &Target,
+    view: &View,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let format = Format::of(negotiate::content_type(request.headers()))?;
     if format == Format::Apply && query.text("fieldManager").is_empty() {
-        return Err(Status::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+        return Err(Status::bad_request(
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+        ));
     }
     let change = negotiate::document(request).await?;
-    let (code, kept) = write(store, query.is_dry_run(), |writer| change_or_make(writer, target, format, &change))?;
+    let (code, kept) =
+        write(store, query.is_dry_run(), |writer| change_or_make(writer, target, format, &change))?;
     Ok(shown(store, view, code, &kept))
 }
 
-fn change_or_make(writer: &mut Writer<'_>, target: &Target, format: Format, change: &Value) -> Result<(StatusCode, Arc<Value>)> {
+fn change_or_make(
+    writer: &mut Writer<'_>,
+    target: &Target,
+    format: Format,
+    change: &Value,
+) -> Result<(StatusCode, Arc<Value>)> {
     let (resource, namespace, name) = (target.resource, target.namespace(), target.name());
     let Some(old) = writer.state.get(resource, namespace, name) else {
         if format != Format::Apply || target.subresource.is_some() {
@@ -143,7 +178,12 @@ fn change_or_make(writer: &mut Writer<'_>, target: &Target, format: Format, chan
     Ok((StatusCode::OK, put(writer, target, after)?))
 }
 
-async fn delete(store: &Store, target: &Target, query: &Query, request: Request<Incoming>) -> Result<Response<Body>> {
+async fn delete(
+    store: &Store,
+    target: &Target,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let options = negotiate::document(request).await?;
     let dry = query.is_dry_run() || object::items(&options["dryRun"]).iter().any(|value| value == "All");
     let wanted = Preconditions {
@@ -153,7 +193,8 @@ async fn delete(store: &Store, target: &Target, query: &Query, request: Request<
     let (resource, namespace, name) = (target.resource, target.namespace(), target.name());
     let last = write(store, dry, |writer| writer.delete(resource, namespace, name, &wanted))?;
     let remains = object::items(&last["metadata"]["finalizers"]);
-    let answers_with_object = [named("pods"), named("serviceaccounts"), named("services")].contains(&resource);
+    let answers_with_object =
+        [named("pods"), named("serviceaccounts"), named("services")].contains(&resource);
     if answers_with_object || !remains.is_empty() {
         return Ok(json(StatusCode::OK, &last));
     }
@@ -165,7 +206,12 @@ fn delete_collection(store: &Store, view: &View, query: &Query) -> Result<Respon
         let mut selected = writer.state.list(view.resource, view.namespace.as_deref());
         selected.retain(|object| view.selector.matches(object));
         for object in &selected {
-            match writer.delete(view.resource, object::namespace(object), object::name(object), &Preconditions::default()) {
+            match writer.delete(
+                view.resource,
+                object::namespace(object),
+                object::name(object),
+                &Preconditions::default(),
+            ) {
                 // It may have gone with its owner.
                 Err(status) if status.code != 404 => return Err(status),
                 _ => {}

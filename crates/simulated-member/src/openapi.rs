@@ -1,5 +1,7 @@
 //! OpenAPI documents.
+use crate::respond::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use crate::respond::Body;
-pub(crate) fn document(_request: &Request<Incoming>) -> Option<Response<Body>> { None }
+pub(crate) fn document(_request: &Request<Incoming>) -> Option<Response<Body>> {
+    None
+}

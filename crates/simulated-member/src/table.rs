@@ -52,27 +52,68 @@ fn columns(resource: &Resource) -> Vec<Column> {
     let age = || text("Age");
     match resource.kind {
         "Pod" => vec![
-            name, text("Ready"), text("Status"), text("Restarts"), age(),
-            wide("IP"), wide("Node"), wide("Nominated Node"), wide("Readiness Gates"),
+            name,
+            text("Ready"),
+            text("Status"),
+            text("Restarts"),
+            age(),
+            wide("IP"),
+            wide("Node"),
+            wide("Nominated Node"),
+            wide("Readiness Gates"),
         ],
         "Deployment" => vec![
-            name, text("Ready"), number("Up-to-date"), number("Available"), age(),
-            wide("Containers"), wide("Images"), wide("Selector"),
+            name,
+            text("Ready"),
+            number("Up-to-date"),
+            number("Available"),
+            age(),
+            wide("Containers"),
+            wide("Images"),
+            wide("Selector"),
         ],
         "ReplicaSet" => vec![
-            name, number("Desired"), number("Current"), number("Ready"), age(),
-            wide("Containers"), wide("Images"), wide("Selector"),
+            name,
+            number("Desired"),
+            number("Current"),
+            number("Ready"),
+            age(),
+            wide("Containers"),
+            wide("Images"),
+            wide("Selector"),
         ],
         "Service" => vec![
-            name, text("Type"), text("Cluster-IP"), text("External-IP"), text("Port(s)"), age(), wide("Selector"),
+            name,
+            text("Type"),
+            text("Cluster-IP"),
+            text("External-IP"),
+            text("Port(s)"),
+            age(),
+            wide("Selector"),
         ],
         "Node" => vec![
-            name, text("Status"), text("Roles"), age(), text("Version"), wide("Internal-IP"), wide("External-IP"),
-            wide("OS-Image"), wide("Kernel-Version"), wide("Container-Runtime"),
+            name,
+            text("Status"),
+            text("Roles"),
+            age(),
+            text("Version"),
+            wide("Internal-IP"),
+            wide("External-IP"),
+            wide("OS-Image"),
+            wide("Kernel-Version"),
+            wide("Container-Runtime"),
         ],
         "Event" => vec![
-            text("Last Seen"), text("Type"), text("Reason"), text("Object"), wide("Subobject"), wide("Source"),
-            text("Message"), wide("First Seen"), wide("Count"), Column { name: "Name", kind: "string", wide: true },
+            text("Last Seen"),
+            text("Type"),
+            text("Reason"),
+            text("Object"),
+            wide("Subobject"),
+            wide("Source"),
+            text("Message"),
+            wide("First Seen"),
+            wide("Count"),
+            Column { name: "Name", kind: "string", wide: true },
         ],
         "Namespace" => vec![name, text("Status"), age()],
         "ConfigMap" => vec![name, number("Data"), age()],
@@ -145,22 +186,46 @@ mod tests {
             "spec": {"containers": [{}, {}], "nodeName": "n"},
             "status": {"phase": "Running", "podIP": "1.2.3.4", "containerStatuses": [{"ready": true, "restartCount": 2}, {"ready": false}]},
         });
-        assert_eq!(cells_of("pods", &pod)[..7], ["p", "1/2", "Running", "2", "5m", "1.2.3.4", "n"].map(Value::from));
+        assert_eq!(
+            cells_of("pods", &pod)[..7],
+            ["p", "1/2", "Running", "2", "5m", "1.2.3.4", "n"].map(Value::from)
+        );
         let deployment = json!({
             "metadata": {"name": "d"},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}},
             "status": {"readyReplicas": 2, "updatedReplicas": 1, "availableReplicas": 2},
         });
-        assert_eq!(cells_of("deployments", &deployment), [json!("d"), json!("2/3"), json!(1), json!(2), json!("<unknown>"), json!("c"), json!("i"), json!("a=b")]);
+        assert_eq!(
+            cells_of("deployments", &deployment),
+            [
+                json!("d"),
+                json!("2/3"),
+                json!(1),
+                json!(2),
+                json!("<unknown>"),
+                json!("c"),
+                json!("i"),
+                json!("a=b")
+            ]
+        );
         let service = json!({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "ports": [{"port": 80, "protocol": "TCP"}, {"port": 81, "nodePort": 30081, "protocol": "UDP"}]}});
-        assert_eq!(cells_of("services", &service)[1..5], ["ClusterIP", "10.0.0.1", "<none>", "80/TCP,81:30081/UDP"].map(Value::from));
-        assert_eq!(cells_of("secrets", &json!({"type": "Opaque", "data": {"a": "", "b": ""}}))[1..3], [json!("Opaque"), json!(2)]);
+        assert_eq!(
+            cells_of("services", &service)[1..5],
+            ["ClusterIP", "10.0.0.1", "<none>", "80/TCP,81:30081/UDP"].map(Value::from)
+        );
+        assert_eq!(
+            cells_of("secrets", &json!({"type": "Opaque", "data": {"a": "", "b": ""}}))[1..3],
+            [json!("Opaque"), json!(2)]
+        );
     }
 
     #[test]
     fn objects_come_along_as_asked() {
         let object = json!({"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {}});
-        let row = |include| table(named("configmaps"), [&object], include, OffsetDateTime::UNIX_EPOCH)["rows"][0]["object"].clone();
+        let row = |include| {
+            table(named("configmaps"), [&object], include, OffsetDateTime::UNIX_EPOCH)["rows"][0]["object"]
+                .clone()
+        };
         assert_eq!(row(Include::None), Value::Null);
         assert_eq!(row(Include::Metadata)["kind"], "PartialObjectMetadata");
         assert_eq!(row(Include::Object), object);

@@ -53,13 +53,18 @@ pub(super) fn block_on(task: impl Future<Output = anyhow::Result<()>>) -> ExitCo
 }
 
 /// klog's levels, roughly: what an operator asks for with `-v`.
-pub(super) fn start_log(verbosity: u8, format: &str) {
+fn start_log(verbosity: u8, format: &str) {
     let filter = match verbosity {
         0..=3 => "info,kube_client=off,kube_runtime=off,hyper=warn",
         4..=5 => "info,cluster_gateway=debug,kube_client=off,kube_runtime=off,hyper=warn",
         6..=7 => "debug,hyper=info,h2=info,rustls=info",
         _ => "debug,cluster_gateway=trace",
     };
+    start_log_of(filter, format);
+}
+
+/// Starts the log with the directives of `filter`.
+pub(super) fn start_log_of(filter: &str, format: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_ansi(std::io::stderr().is_terminal())

@@ -139,7 +139,8 @@ mod tests {
     async fn slow_bytes_take_their_time_and_are_all_there() {
         let begun = tokio::time::Instant::now();
         let fault = Fault::SlowBytes { chunk: 3, every: Duration::from_secs(1) };
-        let body = broken(text("0123456789"), fault, CancellationToken::new()).into_body().collect().await.unwrap();
+        let body =
+            broken(text("0123456789"), fault, CancellationToken::new()).into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "0123456789");
         assert_eq!(begun.elapsed(), Duration::from_secs(4));
     }
