@@ -147,20 +147,19 @@ impl<R: Reader> Directory<R> {
                 break;
             }
         }
-        tokio::task::spawn_blocking(move || {
+        aside(move || {
             this.settle();
             this
         })
         .await
-        .ok()
     }
 
     async fn look_aside(mut self) -> Option<(Self, bool)> {
-        let look = move || {
+        aside(move || {
             let changed = self.look();
             (self, changed)
-        };
-        tokio::task::spawn_blocking(look).await.ok()
+        })
+        .await
     }
 
     /// Reads what changed, without believing it yet. Returns whether anything did.
@@ -320,6 +319,14 @@ impl Stamp {
             metadata.ctime().into(),
             metadata.ctime_nsec().into(),
         ])
+    }
+}
+
+/// Runs what blocks where it may. `None`: the process is ending. A panic goes on here, so that it is not lost.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Some(result),
+        Err(error) => error.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic)),
     }
 }
 

@@ -84,10 +84,11 @@ impl ResourcePattern {
         match text.split_once('/') {
             None if text == "*" => Self::All,
             Some(("*", subresource)) => Self::Subresource(subresource.into()),
-            Some((resource, subresource)) => {
+            Some((resource, subresource)) if !subresource.is_empty() => {
                 Self::One { resource: resource.into(), subresource: subresource.into() }
             }
-            None => Self::One { resource: text.into(), subresource: "".into() },
+            // `RESOURCE/` stays whole: no request names such a resource.
+            _ => Self::One { resource: text.into(), subresource: "".into() },
         }
     }
 

@@ -103,6 +103,7 @@ fn rules_match_as_in_kubernetes() {
         ),
         (rule("get", "''", "'*'"), vec!["get - pods", "get - pods/log"], vec!["get apps pods"]),
         (rule("get", "''", "'pods/*'"), vec![], vec!["get - pods/log", "get - pods"]),
+        (rule("get", "''", "pods/, '*/'"), vec![], vec!["get - pods", "get - pods p", "get - pods/log"]),
         (rule("get", "g", "userextras/example.com/team"), vec!["get g userextras/example.com/team"], vec![]),
         // A rule about resources grants no path, and the other way round.
         (rule("'*'", "'*'", "'*'"), vec![], vec!["get /healthz"]),
