@@ -38,11 +38,10 @@ impl Standalone {
         Ok(Self { server: None, port: scratch::free_port()?, directory })
     }
 
-    /// Starts the server with additional flags, and does not wait for it.
+    /// Starts the server with these flags besides its folders, and does not wait for it.
     pub fn launch(&mut self, flags: &[&str]) -> Result<&mut Server> {
         let mut command = self.command("standalone")?;
-        command.arg("--rbac-dir").arg(self.path("rbac")).arg(format!("--secure-port={}", self.port));
-        command.args(flags);
+        command.arg("--rbac-dir").arg(self.path("rbac")).args(flags);
         let server = Server::start("cluster-gateway", command, self.directory.path())?;
         Ok(self.server.insert(server))
     }
@@ -51,7 +50,8 @@ impl Standalone {
     pub fn start(&mut self) -> Result<()> {
         let (ca, address) = (self.path("data/serving-ca.crt"), self.address());
         let mut readyz: Option<Curl> = None;
-        self.launch(&[])?.wait_ready(START_TIMEOUT, || {
+        let port = format!("--secure-port={}", self.port);
+        self.launch(&[&port])?.wait_ready(START_TIMEOUT, || {
             if readyz.is_none()
                 && let Ok(ca) = fs::read_to_string(&ca)
             {

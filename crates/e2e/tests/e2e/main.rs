@@ -3,6 +3,7 @@
 mod api;
 mod authentication;
 mod credentials;
+mod demo;
 mod direct;
 mod failures;
 mod harness;
@@ -10,7 +11,9 @@ mod isolation;
 mod lifecycle;
 mod members;
 mod pods;
+mod readme;
 mod rights;
+mod standalone;
 mod through;
 mod verbs;
 mod world;
