@@ -209,7 +209,12 @@ fn line(served: &Served<'_>, colour: bool) -> String {
     };
     let user = if served.user.is_empty() { "-" } else { served.user };
     let elapsed = served.elapsed.as_millis();
-    format!("{}{code}{} {:<6} {cluster:<8} {path} ({user}, {elapsed} ms)", paint.0, paint.1, served.method)
+    format!(
+        "{}{code}{} {:<6} {cluster:<8} {path} ({user}, {elapsed} ms)",
+        paint.0,
+        paint.1,
+        served.method.as_str()
+    )
 }
 
 #[cfg(test)]
