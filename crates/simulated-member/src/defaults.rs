@@ -30,7 +30,7 @@ pub(crate) fn fill(resource: &Resource, object: &mut Value) {
 
 fn deployment(spec: &mut Value) {
     template(spec);
-    default(spec, "strategy", json!({"type": "RollingUpdate"}));
+    default(&mut spec["strategy"], "type", "RollingUpdate");
     if spec["strategy"]["type"] == "RollingUpdate" {
         default(&mut spec["strategy"], "rollingUpdate", json!({"maxSurge": "25%", "maxUnavailable": "25%"}));
     }

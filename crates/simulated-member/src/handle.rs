@@ -1,12 +1,11 @@
 //! The life of a request: who asks, what goes wrong, what is answered.
 
 use std::io;
-use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::api;
+use crate::api::Api;
 use crate::authn::{Authenticator, Caller, impersonate};
 use crate::faults::{Fault, Faults, broken, huge_list};
 use crate::query::Query;
@@ -15,12 +14,11 @@ use crate::respond::Body;
 use crate::route::Target;
 use crate::serve::Connection;
 use crate::status::{Result, Status};
-use crate::store::Store;
 
 /// What answers requests.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    pub(crate) store: Arc<Store>,
+    pub(crate) api: Api,
     pub(crate) authenticator: Authenticator,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
@@ -39,7 +37,7 @@ impl Handler {
             }
             (_, Some(Fault::TooManyRequests { retry_after })) => Err(Status::too_many_requests(retry_after)),
             (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => Ok(huge_list(objects, bytes)),
-            (Ok(caller), _) => api::serve(&self.store, &caller.user, request).await,
+            (Ok(caller), _) => self.api.serve(&caller.user, request).await,
             (Err(status), _) => Err(status),
         };
         let mut response = answer.unwrap_or_else(|status| status.response());

@@ -13,12 +13,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::api::Api;
 use crate::authn::Authenticator;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::handle::Handler;
 use crate::pki::{Ca, ClientCa, Identity};
 use crate::recorder::{Recorded, Recorder};
+use crate::schema::Schemas;
 use crate::seed;
 use crate::serve::Server;
 use crate::store::{HISTORY, Store};
@@ -91,7 +93,8 @@ impl Builder {
         let (faults, listening) = Faults::new(Arc::clone(&certificates));
         let listener = TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
         let address = listener.local_addr().context("the address that was bound")?;
-        let handler = Arc::new(Handler { store, authenticator, recorder: Recorder::default(), faults });
+        let api = Api { store, schemas: Schemas::load() };
+        let handler = Arc::new(Handler { api, authenticator, recorder: Recorder::default(), faults });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = Arc::new(Server {
             address,
