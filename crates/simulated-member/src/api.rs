@@ -6,9 +6,9 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::schema::Schemas;
 use crate::respond::{Body, json, text};
 use crate::route::Target;
+use crate::schema::Schemas;
 use crate::status::{Result, Status};
 use crate::store::Store;
 use crate::user::User;
@@ -25,63 +25,64 @@ pub(crate) struct Api {
 }
 
 impl Api {
-/// Answers a request that `user` makes.
-pub(crate) async fn serve(&self, user: &User, request: Request<Incoming>) -> Result<Response<Body>> {
-    let path = request.uri().path().to_owned();
-    let open = matches!(path.as_str(), "/version" | "/healthz" | "/livez" | "/readyz");
-    if user.is_anonymous() && !open {
-        return Err(Status::unauthorized());
-    }
-    if let Some(target) = Target::parse(&path) {
-        return match target.subresource.as_deref() {
-            None | Some("status" | "scale") if is_known(&target) => objects::serve(self, &target, request).await,
-            Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
-                pods::serve(&self.store, &target, request).await
-            }
-            _ => Err(Status::no_route()),
-        };
-    }
-    if let Some(plural) = review(&path) {
-        return reviews::serve(plural, user, self, request).await;
-    }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let known = self.document(&request).is_some();
-        return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
-    }
-    self.document(&request).ok_or_else(Status::no_route)
-}
-
-/// The documents that are the same for everybody.
-fn document(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-    let path = request.uri().path();
-    let ok = |value: &Value| json(StatusCode::OK, value);
-    let aggregated = negotiate::aggregated_discovery(request.headers());
-    match path {
-        "/" => Some(ok(&index())),
-        "/version" | "/version/" => Some(ok(&version())),
-        "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
-        "/api" | "/api/" | "/apis" | "/apis/" => {
-            let core = path.starts_with("/api/") || path == "/api";
-            Some(match aggregated {
-                Some(version) => aggregated_answer(version, core),
-                None if core => ok(&discovery::versions()),
-                None => ok(&discovery::groups()),
-            })
+    /// Answers a request that `user` makes.
+    pub(crate) async fn serve(&self, user: &User, request: Request<Incoming>) -> Result<Response<Body>> {
+        let path = request.uri().path().to_owned();
+        let open = matches!(path.as_str(), "/version" | "/healthz" | "/livez" | "/readyz");
+        if user.is_anonymous() && !open {
+            return Err(Status::unauthorized());
         }
-        "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
-        _ => openapi::document(&self.schemas, request).or_else(|| {
-            let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
-            match rest.split_once('/') {
-                None => discovery::group(rest),
-                Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
-                Some(_) => None,
-            }
-            .as_ref()
-            .map(ok)
-        }),
+        if let Some(target) = Target::parse(&path) {
+            return match target.subresource.as_deref() {
+                None | Some("status" | "scale") if is_known(&target) => {
+                    objects::serve(self, &target, request).await
+                }
+                Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
+                    pods::serve(&self.store, &target, request).await
+                }
+                _ => Err(Status::no_route()),
+            };
+        }
+        if let Some(plural) = review(&path) {
+            return reviews::serve(plural, user, self, request).await;
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let known = self.document(&request).is_some();
+            return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
+        }
+        self.document(&request).ok_or_else(Status::no_route)
     }
-}
 
+    /// The documents that are the same for everybody.
+    fn document(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let path = request.uri().path();
+        let ok = |value: &Value| json(StatusCode::OK, value);
+        let aggregated = negotiate::aggregated_discovery(request.headers());
+        match path {
+            "/" => Some(ok(&index())),
+            "/version" | "/version/" => Some(ok(&version())),
+            "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
+            "/api" | "/api/" | "/apis" | "/apis/" => {
+                let core = path.starts_with("/api/") || path == "/api";
+                Some(match aggregated {
+                    Some(version) => aggregated_answer(version, core),
+                    None if core => ok(&discovery::versions()),
+                    None => ok(&discovery::groups()),
+                })
+            }
+            "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
+            _ => openapi::document(&self.schemas, request).or_else(|| {
+                let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
+                match rest.split_once('/') {
+                    None => discovery::group(rest),
+                    Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
+                    Some(_) => None,
+                }
+                .as_ref()
+                .map(ok)
+            }),
+        }
+    }
 }
 
 /// Whether the resource has the subresource that is asked for.
@@ -131,7 +132,10 @@ mod tests {
     #[test]
     fn reviews_have_their_paths() {
         assert_eq!(review("/apis/authentication.k8s.io/v1/selfsubjectreviews"), Some("selfsubjectreviews"));
-        assert_eq!(review("/apis/authorization.k8s.io/v1/namespaces/a/localsubjectaccessreviews"), Some("localsubjectaccessreviews"));
+        assert_eq!(
+            review("/apis/authorization.k8s.io/v1/namespaces/a/localsubjectaccessreviews"),
+            Some("localsubjectaccessreviews")
+        );
         assert_eq!(review("/apis/authorization.k8s.io/v1/selfsubjectreviews"), None);
         assert_eq!(review("/apis/authorization.k8s.io/v1/x/subjectaccessreviews"), None);
     }

@@ -25,10 +25,16 @@ pub(crate) struct Caller {
 
 impl Authenticator {
     /// Whom a request is from. Whoever shows a wrong token or certificate is nobody, not anonymous.
-    pub(crate) fn authenticate(&self, certificates: &[rustls_pki_types::CertificateDer<'_>], headers: &HeaderMap) -> Result<User> {
+    pub(crate) fn authenticate(
+        &self,
+        certificates: &[rustls_pki_types::CertificateDer<'_>],
+        headers: &HeaderMap,
+    ) -> Result<User> {
         if let Some(value) = headers.get(http::header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+            let token = token
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, token)| token.trim());
             return token.and_then(|token| self.tokens.get(token)).cloned().ok_or_else(Status::unauthorized);
         }
         if certificates.is_empty() {
@@ -47,8 +53,14 @@ impl std::fmt::Debug for Authenticator {
 
 /// As whom the user wants to be served. Everybody may be anybody here.
 pub(crate) fn impersonate(authenticated: User, headers: &HeaderMap) -> Result<Caller> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let groups: Vec<String> = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let groups: Vec<String> = headers
+        .get_all("impersonate-group")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .map(str::to_owned)
+        .collect();
     let extra = extra(headers);
     let (name, uid) = (text("impersonate-user"), text("impersonate-uid"));
     if name.is_empty() {
@@ -58,7 +70,9 @@ pub(crate) fn impersonate(authenticated: User, headers: &HeaderMap) -> Result<Ca
         return Ok(Caller { user: authenticated.clone(), authenticated });
     }
     if authenticated.is_anonymous() {
-        return Err(Status::forbidden(format!("users \"{name}\" is forbidden: User \"system:anonymous\" cannot impersonate resource \"users\"")));
+        return Err(Status::forbidden(format!(
+            "users \"{name}\" is forbidden: User \"system:anonymous\" cannot impersonate resource \"users\""
+        )));
     }
     let user = User { name, uid, groups, extra }.with_implied_groups();
     Ok(Caller { authenticated, user })
@@ -93,7 +107,10 @@ mod tests {
         let authenticator = Authenticator { tokens, client_cas: Vec::new() };
         let ask = |value: &str| authenticator.authenticate(&[], &headers(&[("authorization", value)]));
         let ann = ask("Bearer t1").unwrap();
-        assert_eq!((ann.name.as_str(), ann.groups), ("ann", vec!["dev".to_owned(), "system:authenticated".to_owned()]));
+        assert_eq!(
+            (ann.name.as_str(), ann.groups),
+            ("ann", vec!["dev".to_owned(), "system:authenticated".to_owned()])
+        );
         assert_eq!(ask("Bearer t2").unwrap_err().code, 401);
         assert_eq!(ask("Basic t1").unwrap_err().code, 401);
         assert!(authenticator.authenticate(&[], &HeaderMap::new()).unwrap().is_anonymous());
@@ -103,29 +120,48 @@ mod tests {
     #[test]
     fn the_impersonated_user_is_made_of_all_headers() {
         let headers = headers(&[
-            ("impersonate-user", "bob"), ("impersonate-group", "g1"), ("impersonate-group", "g2"),
-            ("impersonate-uid", "7"), ("impersonate-extra-a%2fb", "1"), ("impersonate-extra-a%2fb", "2"),
+            ("impersonate-user", "bob"),
+            ("impersonate-group", "g1"),
+            ("impersonate-group", "g2"),
+            ("impersonate-uid", "7"),
+            ("impersonate-extra-a%2fb", "1"),
+            ("impersonate-extra-a%2fb", "2"),
         ]);
         let caller = impersonate(User::new("ann"), &headers).unwrap();
         assert_eq!(caller.authenticated, User::new("ann"));
-        assert_eq!(caller.user, User {
-            name: "bob".to_owned(), uid: "7".to_owned(),
-            groups: ["g1", "g2", "system:authenticated"].map(str::to_owned).to_vec(),
-            extra: BTreeMap::from([("a/b".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
-        });
+        assert_eq!(
+            caller.user,
+            User {
+                name: "bob".to_owned(),
+                uid: "7".to_owned(),
+                groups: ["g1", "g2", "system:authenticated"].map(str::to_owned).to_vec(),
+                extra: BTreeMap::from([("a/b".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+            }
+        );
     }
 
     #[test]
     fn groups_follow_from_the_name() {
-        let become_ = |name: &str| impersonate(User::new("ann"), &headers(&[("impersonate-user", name)])).unwrap().user.groups;
-        assert_eq!(become_("system:serviceaccount:ns:x"), ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]);
+        let become_ = |name: &str| {
+            impersonate(User::new("ann"), &headers(&[("impersonate-user", name)])).unwrap().user.groups
+        };
+        assert_eq!(
+            become_("system:serviceaccount:ns:x"),
+            ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]
+        );
         assert_eq!(become_("system:anonymous"), ["system:unauthenticated"]);
     }
 
     #[test]
     fn impersonation_needs_a_user_on_both_sides() {
-        assert_eq!(impersonate(User::new("ann"), &headers(&[("impersonate-group", "g")])).unwrap_err().code, 500);
-        assert_eq!(impersonate(User::anonymous(), &headers(&[("impersonate-user", "bob")])).unwrap_err().code, 403);
+        assert_eq!(
+            impersonate(User::new("ann"), &headers(&[("impersonate-group", "g")])).unwrap_err().code,
+            500
+        );
+        assert_eq!(
+            impersonate(User::anonymous(), &headers(&[("impersonate-user", "bob")])).unwrap_err().code,
+            403
+        );
         let caller = impersonate(User::new("ann"), &HeaderMap::new()).unwrap();
         assert_eq!(caller.user, caller.authenticated);
     }

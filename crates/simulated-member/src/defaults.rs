@@ -49,17 +49,23 @@ fn pod(spec: &mut Value) {
     default(spec, "dnsPolicy", "ClusterFirst");
     default(spec, "schedulerName", "default-scheduler");
     default(spec, "securityContext", json!({}));
-    for container in spec["containers"].as_array_mut().into_iter().flatten() {
+    for container in elements(spec, "containers") {
         let image = container["image"].as_str().unwrap_or_default();
-        let floating = image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
+        let floating =
+            image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
         default(container, "imagePullPolicy", if floating { "Always" } else { "IfNotPresent" });
         default(container, "resources", json!({}));
         default(container, "terminationMessagePath", "/dev/termination-log");
         default(container, "terminationMessagePolicy", "File");
-        for port in container["ports"].as_array_mut().into_iter().flatten() {
+        for port in elements(container, "ports") {
             default(port, "protocol", "TCP");
         }
     }
+}
+
+/// The elements of a list within an object; indexing would make a list that is not there.
+fn elements<'o>(object: &'o mut Value, field: &str) -> impl Iterator<Item = &'o mut Value> {
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 fn secret(object: &mut Value) {
@@ -78,7 +84,7 @@ fn service(spec: &mut Value) {
     default(spec, "ipFamilies", json!(["IPv4"]));
     default(spec, "ipFamilyPolicy", "SingleStack");
     default(spec, "internalTrafficPolicy", "Cluster");
-    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+    for port in elements(spec, "ports") {
         default(port, "protocol", "TCP");
         let number = port["port"].clone();
         default(port, "targetPort", number);
@@ -101,7 +107,13 @@ mod tests {
 
     #[test]
     fn images_without_a_fixed_tag_are_always_pulled() {
-        for (image, policy) in [("a", "Always"), ("r:5000/a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("a@sha256:0", "IfNotPresent")] {
+        for (image, policy) in [
+            ("a", "Always"),
+            ("r:5000/a", "Always"),
+            ("a:latest", "Always"),
+            ("a:1", "IfNotPresent"),
+            ("a@sha256:0", "IfNotPresent"),
+        ] {
             let mut pod = json!({"spec": {"containers": [{"name": "a", "image": image, "ports": [{"containerPort": 1}]}]}});
             fill(named("pods"), &mut pod);
             assert_eq!(pod["spec"]["containers"][0]["imagePullPolicy"], policy, "{image}");

@@ -23,7 +23,8 @@ pub(crate) fn versions() -> Value {
 
 /// `/apis`.
 pub(crate) fn groups() -> Value {
-    let groups: Vec<Value> = GROUPS.iter().filter(|group| !group.is_empty()).map(|group| described(group)).collect();
+    let groups: Vec<Value> =
+        GROUPS.iter().filter(|group| !group.is_empty()).map(|group| described(group)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -102,13 +103,19 @@ fn subresources(resource: &Resource) -> Vec<Subresource> {
         verbs: &["get", "patch", "update"],
     };
     let listed = resource.subresources.iter();
-    let listed = listed.map(|one| Subresource { name: one.name, kind: one.kind, group_version: one.group_version, verbs: one.verbs });
+    let listed = listed.map(|one| Subresource {
+        name: one.name,
+        kind: one.kind,
+        group_version: one.group_version,
+        verbs: one.verbs,
+    });
     listed.chain(resource.has_status.then_some(status)).collect()
 }
 
 /// `/api` or `/apis` as one document: version `v2` or `v2beta1` of it, for the core group or all others.
 pub(crate) fn aggregated(version: &str, core: bool) -> Value {
-    let items: Vec<Value> = GROUPS.iter().filter(|group| group.is_empty() == core).map(|group| aggregated_group(group)).collect();
+    let items: Vec<Value> =
+        GROUPS.iter().filter(|group| group.is_empty() == core).map(|group| aggregated_group(group)).collect();
     json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items,
     })
@@ -163,9 +170,18 @@ mod tests {
     fn both_forms_name_the_same_resources() {
         for group in GROUPS {
             let classic = resources(group).unwrap();
-            let classic: Vec<&str> = classic["resources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+            let classic: Vec<&str> = classic["resources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["name"].as_str().unwrap())
+                .collect();
             let all = aggregated("v2", group.is_empty());
-            let found = all["items"].as_array().unwrap().iter().find(|one| one["metadata"]["name"].as_str().unwrap_or_default() == *group);
+            let found = all["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|one| one["metadata"]["name"].as_str().unwrap_or_default() == *group);
             let mut names = Vec::new();
             for one in found.unwrap()["versions"][0]["resources"].as_array().unwrap() {
                 let name = one["resource"].as_str().unwrap();
@@ -182,7 +198,12 @@ mod tests {
     #[test]
     fn the_scale_has_a_kind_of_its_own() {
         let apps = resources("apps").unwrap();
-        let scale = apps["resources"].as_array().unwrap().iter().find(|one| one["name"] == "deployments/scale").unwrap();
+        let scale = apps["resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == "deployments/scale")
+            .unwrap();
         assert_eq!((&scale["group"], &scale["kind"]), (&json!("autoscaling"), &json!("Scale")));
     }
 }

@@ -192,7 +192,8 @@ mod tests {
     fn a_counted_fault_ends() {
         let faults = faults();
         faults.set_times("/a", Fault::StallBeforeHeaders, 2);
-        let caught: Vec<bool> = ["/b", "/a", "/a", "/a"].iter().map(|path| faults.catch(path).is_some()).collect();
+        let caught: Vec<bool> =
+            ["/b", "/a", "/a", "/a"].iter().map(|path| faults.catch(path).is_some()).collect();
         assert_eq!(caught, [false, true, true, false]);
         faults.set_times("/a", Fault::StallBeforeHeaders, 0);
         assert_eq!(faults.catch("/a"), None);

@@ -26,7 +26,11 @@ pub(crate) struct Handler {
 
 impl Handler {
     /// Answers a request; an error resets its stream.
-    pub(crate) async fn handle(&self, connection: &Connection, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    pub(crate) async fn handle(
+        &self,
+        connection: &Connection,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Body>> {
         let caller = self.caller(connection, &request);
         let fault = self.faults.catch(request.uri().path());
         let answer = match (caller, fault) {
@@ -36,7 +40,9 @@ impl Handler {
                 std::future::pending().await
             }
             (_, Some(Fault::TooManyRequests { retry_after })) => Err(Status::too_many_requests(retry_after)),
-            (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => Ok(huge_list(objects, bytes)),
+            (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => {
+                Ok(huge_list(objects, bytes))
+            }
             (Ok(caller), _) => self.api.serve(&caller.user, request).await,
             (Err(status), _) => Err(status),
         };
@@ -71,5 +77,7 @@ impl Handler {
 fn is_list(request: &Request<Incoming>) -> bool {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let target = Target::parse(request.uri().path());
-    request.method() == Method::GET && !query.flag("watch") && target.is_some_and(|target| target.name.is_none())
+    request.method() == Method::GET
+        && !query.flag("watch")
+        && target.is_some_and(|target| target.name.is_none())
 }

@@ -44,11 +44,15 @@ impl Continue {
 
 /// The list that a query asks for, in the form that is wanted.
 pub(crate) fn list(store: &Store, view: &View, query: &Query) -> Result<Value> {
-    let from = Some(query.text("continue")).filter(|token| !token.is_empty()).map(Continue::parse).transpose()?;
+    let from =
+        Some(query.text("continue")).filter(|token| !token.is_empty()).map(Continue::parse).transpose()?;
     let (version, mut objects) = store.transact(|state| read(state, view, query, from.as_ref()))?;
-    objects.retain(|object| view.selector.matches(object) && from.as_ref().is_none_or(|from| from.is_before(object)));
+    objects.retain(|object| {
+        view.selector.matches(object) && from.as_ref().is_none_or(|from| from.is_before(object))
+    });
     let mut metadata = json!({"resourceVersion": version.to_string()});
-    let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+    let limit =
+        query.number("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
     if let Some(limit) = limit.filter(|limit| *limit < objects.len()) {
         let remaining = objects.len() - limit;
         objects.truncate(limit);
@@ -60,7 +64,12 @@ pub(crate) fn list(store: &Store, view: &View, query: &Query) -> Result<Value> {
     Ok(shown(store, view, &objects, metadata))
 }
 
-fn read(state: &State, view: &View, query: &Query, from: Option<&Continue>) -> Result<(u64, Vec<Arc<Value>>)> {
+fn read(
+    state: &State,
+    view: &View,
+    query: &Query,
+    from: Option<&Continue>,
+) -> Result<(u64, Vec<Arc<Value>>)> {
     let namespace = view.namespace.as_deref();
     let exact = query.text("resourceVersionMatch") == "Exact";
     let wanted = match from {
@@ -75,7 +84,8 @@ fn read(state: &State, view: &View, query: &Query, from: Option<&Continue>) -> R
 }
 
 fn next_page(version: u64, page: &[Arc<Value>]) -> String {
-    let last = page.last().map(|object| (object::namespace(object).to_owned(), object::name(object).to_owned()));
+    let last =
+        page.last().map(|object| (object::namespace(object).to_owned(), object::name(object).to_owned()));
     let (namespace, name) = last.unwrap_or_default();
     Continue { version, namespace, name }.token()
 }
@@ -124,7 +134,13 @@ mod tests {
     fn page(store: &Store, query: &str, form: Form) -> Result<Value> {
         let query = Query::parse(query);
         let selector = Selector::parse(named("configmaps"), query.text("labelSelector"), "").unwrap();
-        let view = View { resource: named("configmaps"), namespace: None, selector, form, include: Include::Metadata };
+        let view = View {
+            resource: named("configmaps"),
+            namespace: None,
+            selector,
+            form,
+            include: Include::Metadata,
+        };
         list(store, &view, &query)
     }
 

@@ -91,7 +91,8 @@ impl Builder {
         let names = ["localhost".to_owned(), self.name.clone(), self.address.ip().to_string()];
         let certificates = Arc::new(Certificates::new(ca, names.to_vec())?);
         let (faults, listening) = Faults::new(Arc::clone(&certificates));
-        let listener = TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
+        let listener =
+            TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
         let address = listener.local_addr().context("the address that was bound")?;
         let api = Api { store, schemas: Schemas::load() };
         let handler = Arc::new(Handler { api, authenticator, recorder: Recorder::default(), faults });
@@ -176,7 +177,8 @@ impl Member {
 
     fn kubeconfig_of(&self, user: &Value) -> String {
         let name = &self.name;
-        let cluster = json!({"server": self.url(), "certificate-authority-data": STANDARD.encode(self.ca_pem())});
+        let cluster =
+            json!({"server": self.url(), "certificate-authority-data": STANDARD.encode(self.ca_pem())});
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": name,
             "clusters": [{"name": name, "cluster": cluster}],

@@ -37,7 +37,9 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form> {
 pub(crate) fn aggregated_discovery(headers: &HeaderMap) -> Option<&'static str> {
     let wanted = accept(headers);
     let wanted = wanted.iter().find(|one| one.is_json())?;
-    if wanted.parameter("as") != Some("APIGroupDiscoveryList") || wanted.parameter("g") != Some("apidiscovery.k8s.io") {
+    if wanted.parameter("as") != Some("APIGroupDiscoveryList")
+        || wanted.parameter("g") != Some("apidiscovery.k8s.io")
+    {
         return None;
     }
     ["v2", "v2beta1"].into_iter().find(|version| wanted.parameter("v") == Some(version))
@@ -74,13 +76,16 @@ impl Accepted {
 fn accept(headers: &HeaderMap) -> Vec<Accepted> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges = values.flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty());
-    ranges.map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let parameters = parts.filter_map(|part| part.split_once('='));
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
-        Accepted { media_type, parameters: parameters.collect() }
-    }).collect()
+    ranges
+        .map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let parameters = parts.filter_map(|part| part.split_once('='));
+            let parameters =
+                parameters.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+            Accepted { media_type, parameters: parameters.collect() }
+        })
+        .collect()
 }
 
 /// The media type of a request's body, empty when it has none.
@@ -108,7 +113,9 @@ fn parse(schemas: &Schemas, content_type: &str, bytes: &[u8]) -> Result<Value> {
         return Ok(Value::Null);
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let wrong = |error: &dyn std::fmt::Display| Status::bad_request(format!("the object provided is unrecognized: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        Status::bad_request(format!("the object provided is unrecognized: {error}"))
+    };
     if media_type.ends_with("yaml") {
         let text = std::str::from_utf8(bytes).map_err(|error| wrong(&error))?;
         return serde_saphyr::from_str(text).map_err(|error| wrong(&error));
@@ -142,7 +149,10 @@ mod tests {
         let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
         assert_eq!(form(&accepting(metadata)).unwrap(), Form::Metadata);
         assert_eq!(form(&accepting("application/vnd.kubernetes.protobuf")).unwrap_err().code, 406);
-        assert_eq!(form(&accepting("application/json;as=Table;v=v1beta1;g=meta.k8s.io")).unwrap_err().code, 406);
+        assert_eq!(
+            form(&accepting("application/json;as=Table;v=v1beta1;g=meta.k8s.io")).unwrap_err().code,
+            406
+        );
     }
 
     #[test]
@@ -157,7 +167,10 @@ mod tests {
     fn bodies_are_json_yaml_or_protobuf() {
         let parse = |content_type, bytes: &[u8]| parse(&Schemas::load(), content_type, bytes);
         assert_eq!(parse("application/json", b"{\"a\":1}").unwrap(), json!({"a": 1}));
-        assert_eq!(parse("application/apply-patch+yaml", b"a: 1\nb: [x]\n").unwrap(), json!({"a": 1, "b": ["x"]}));
+        assert_eq!(
+            parse("application/apply-patch+yaml", b"a: 1\nb: [x]\n").unwrap(),
+            json!({"a": 1, "b": ["x"]})
+        );
         assert_eq!(parse("", b"").unwrap(), Value::Null);
         assert_eq!(parse("application/json", b"{").unwrap_err().code, 400);
         assert_eq!(parse("application/vnd.kubernetes.protobuf", b"k8s").unwrap_err().code, 400);

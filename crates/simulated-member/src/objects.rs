@@ -32,7 +32,9 @@ pub(crate) async fn serve(api: &Api, target: &Target, request: Request<Incoming>
             let lines = watch::watch(&api.store, view, &query)?;
             Ok(typed(StatusCode::OK, "application/json", streamed(lines)))
         }
-        (Method::GET | Method::HEAD, false) => Ok(json(StatusCode::OK, &list::list(&api.store, &view, &query)?)),
+        (Method::GET | Method::HEAD, false) => {
+            Ok(json(StatusCode::OK, &list::list(&api.store, &view, &query)?))
+        }
         (Method::GET | Method::HEAD, true) => asked.get(),
         (Method::POST, false) => asked.create(request).await,
         (Method::PUT, true) => asked.update(request).await,
@@ -44,7 +46,8 @@ pub(crate) async fn serve(api: &Api, target: &Target, request: Request<Incoming>
 }
 
 fn view(target: &Target, headers: &HeaderMap, query: &Query) -> Result<View> {
-    let mut selector = Selector::parse(target.resource, query.text("labelSelector"), query.text("fieldSelector"))?;
+    let mut selector =
+        Selector::parse(target.resource, query.text("labelSelector"), query.text("fieldSelector"))?;
     if let Some(name) = &target.name {
         selector.and_name(name);
     }
@@ -69,7 +72,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn get(self) -> Result<Response<Body>> {
         let target = self.target;
-        let found = self.api.store.transact(|state| state.get(target.resource, target.namespace(), target.name()));
+        let found =
+            self.api.store.transact(|state| state.get(target.resource, target.namespace(), target.name()));
         let object = found.ok_or_else(|| Status::not_found(target.resource, target.name()))?;
         Ok(if scale::is_asked(target) {
             json(StatusCode::OK, &scale::of(&object))
@@ -101,16 +105,24 @@ impl Asked<'_> {
     async fn patch(self, request: Request<Incoming>) -> Result<Response<Body>> {
         let format = Format::of(negotiate::content_type(request.headers()))?;
         if format == Format::Apply && self.query.text("fieldManager").is_empty() {
-            return Err(Status::unprocessable("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+            return Err(Status::unprocessable(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            ));
         }
         // Kubernetes' type of a patch says how it is meant, not how it is written: JSON is YAML.
         let change = negotiate::document(&self.api.schemas, request).await?;
-        let (code, kept, unknown) = self.write(self.query.is_dry_run(), |writer| self.change(writer, format, &change))?;
+        let (code, kept, unknown) =
+            self.write(self.query.is_dry_run(), |writer| self.change(writer, format, &change))?;
         Ok(self.shown(code, &kept, &unknown))
     }
 
     /// Applies a patch; server-side apply makes the object if it is not there.
-    fn change(self, writer: &mut Writer<'_>, format: Format, change: &Value) -> Result<(StatusCode, Arc<Value>, Vec<String>)> {
+    fn change(
+        self,
+        writer: &mut Writer<'_>,
+        format: Format,
+        change: &Value,
+    ) -> Result<(StatusCode, Arc<Value>, Vec<String>)> {
         let (resource, namespace, name) = (self.target.resource, self.target.namespace(), self.target.name());
         let Some(old) = writer.state.get(resource, namespace, name) else {
             if format != Format::Apply || self.target.subresource.is_some() {
@@ -139,7 +151,8 @@ impl Asked<'_> {
 
     async fn delete(self, request: Request<Incoming>) -> Result<Response<Body>> {
         let options = negotiate::document(&self.api.schemas, request).await?;
-        let dry = self.query.is_dry_run() || object::items(&options["dryRun"]).iter().any(|value| value == "All");
+        let dry =
+            self.query.is_dry_run() || object::items(&options["dryRun"]).iter().any(|value| value == "All");
         let wanted = Preconditions {
             uid: object::field(&options, "preconditions.uid"),
             version: object::field(&options, "preconditions.resourceVersion"),
@@ -147,7 +160,8 @@ impl Asked<'_> {
         let (resource, namespace, name) = (self.target.resource, self.target.namespace(), self.target.name());
         let last = self.write(dry, |writer| writer.delete(resource, namespace, name, &wanted))?;
         let remains = !object::items(&last["metadata"]["finalizers"]).is_empty();
-        let answers_with_object = [named("pods"), named("serviceaccounts"), named("services")].contains(&resource);
+        let answers_with_object =
+            [named("pods"), named("serviceaccounts"), named("services")].contains(&resource);
         if answers_with_object || remains {
             return Ok(self.shown(StatusCode::OK, &last, &[]));
         }
@@ -202,7 +216,7 @@ impl Asked<'_> {
     fn write<T>(self, dry: bool, run: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
         let store = &self.api.store;
         let now = store.clock.now();
-        let run = |state: &mut _| run(&mut Writer { state, now });
+        let run = |state: &mut _| run(&mut Writer { state, now, rehearsal: dry });
         if dry { store.rehearse(run) } else { store.transact(run) }
     }
 

@@ -109,7 +109,8 @@ mod tests {
     fn every_reference_leads_somewhere() {
         let schemas = Schemas::load();
         let documents = [(v2(&schemas), "#/definitions/", "/definitions")];
-        let v3 = GROUPS.iter().map(|group| (v3(&schemas, group), "#/components/schemas/", "/components/schemas"));
+        let v3 =
+            GROUPS.iter().map(|group| (v3(&schemas, group), "#/components/schemas/", "/components/schemas"));
         for (document, prefix, pointer) in documents.into_iter().chain(v3) {
             let mut found = Vec::new();
             references(&document, &mut found);
@@ -124,8 +125,12 @@ mod tests {
     fn what_kubectl_looks_up_is_there() {
         let document = v3(&Schemas::load(), "");
         let patch = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"];
-        assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "", "version": "v1", "kind": "Pod"}));
-        let parameters: Vec<&str> = patch["parameters"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(
+            patch["x-kubernetes-group-version-kind"],
+            json!({"group": "", "version": "v1", "kind": "Pod"})
+        );
+        let parameters: Vec<&str> =
+            patch["parameters"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
         assert!(parameters.contains(&"fieldValidation") && parameters.contains(&"dryRun"), "{parameters:?}");
         let pod = &document["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"];
         assert_eq!(pod["containers"]["x-kubernetes-patch-merge-key"], "name");

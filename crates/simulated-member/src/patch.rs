@@ -64,7 +64,10 @@ fn json(object: &mut Value, patch: &Value) -> Result<()> {
     let Patch(operations) = serde_json::from_value(patch.clone())
         .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
     if operations.len() > MAX_OPERATIONS {
-        let message = format!("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}", operations.len());
+        let message = format!(
+            "the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
+            operations.len()
+        );
         return Err(Status::bad_request(message));
     }
     let mut copied = 0;
@@ -76,8 +79,11 @@ fn json(object: &mut Value, patch: &Value) -> Result<()> {
         if copied > MAX_COPIED {
             return Err(Status::unprocessable("the copies of the JSON patch are larger than 3145728 bytes"));
         }
-        json_patch::patch(object, &[operation])
-            .map_err(|error| Status::unprocessable(format!("the server rejected our request due to an error in our request: {error}")))?;
+        json_patch::patch(object, &[operation]).map_err(|error| {
+            Status::unprocessable(format!(
+                "the server rejected our request due to an error in our request: {error}"
+            ))
+        })?;
     }
     Ok(())
 }
@@ -112,7 +118,9 @@ mod tests {
     #[test]
     fn json_patches_cannot_grow_without_bound() {
         let object = json!({"data": {"a": "x".repeat(1000)}});
-        let copies: Vec<Value> = (0..40).map(|index| json!({"op": "copy", "from": "/data", "path": format!("/data/b{index}")})).collect();
+        let copies: Vec<Value> = (0..40)
+            .map(|index| json!({"op": "copy", "from": "/data", "path": format!("/data/b{index}")}))
+            .collect();
         assert_eq!(apply(Format::Json, &object, &copies.into()).unwrap_err().code, 422);
         let tests = vec![json!({"op": "test", "path": "/data/b", "value": 1}); MAX_OPERATIONS + 1];
         assert_eq!(apply(Format::Json, &object, &tests.into()).unwrap_err().code, 400);

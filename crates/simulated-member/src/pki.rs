@@ -93,7 +93,8 @@ impl ClientCa {
         certificates
             .map(|certificate| {
                 let certificate = certificate.context("a client CA in PEM")?;
-                let anchor = webpki::anchor_from_trusted_cert(&certificate).context("a certificate of a CA")?;
+                let anchor =
+                    webpki::anchor_from_trusted_cert(&certificate).context("a certificate of a CA")?;
                 Ok(Self(anchor.to_owned()))
             })
             .collect()
@@ -118,7 +119,8 @@ impl ClientCa {
         let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
         let name = leaf.subject().iter_common_name().next()?.as_str().ok()?;
         let groups = leaf.subject().iter_organization().filter_map(|group| group.as_str().ok());
-        let user = User { name: name.to_owned(), groups: groups.map(str::to_owned).collect(), ..User::default() };
+        let user =
+            User { name: name.to_owned(), groups: groups.map(str::to_owned).collect(), ..User::default() };
         Some(user.with_implied_groups())
     }
 }
@@ -135,7 +137,10 @@ mod tests {
         assert_eq!(trusted.len(), 2);
         assert_eq!(trusted[0].user(&chain), None);
         let user = trusted[1].user(&chain).unwrap();
-        assert_eq!((user.name.as_str(), user.groups), ("ann", ["dev", "system:authenticated"].map(str::to_owned).to_vec()));
+        assert_eq!(
+            (user.name.as_str(), user.groups),
+            ("ann", ["dev", "system:authenticated"].map(str::to_owned).to_vec())
+        );
         assert_eq!(trusted[1].user(&[]), None);
     }
 

@@ -20,7 +20,11 @@ use crate::status::{Result, Status};
 use crate::store::Store;
 
 /// Answers a request for something inside a pod.
-pub(crate) async fn serve(store: &Arc<Store>, target: &Target, mut request: Request<Incoming>) -> Result<Response<Body>> {
+pub(crate) async fn serve(
+    store: &Arc<Store>,
+    target: &Target,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let found = store.transact(|state| state.get(target.resource, target.namespace(), target.name()));
     let pod = found.ok_or_else(|| Status::not_found(target.resource, target.name()))?;
     let query = Query::parse(request.uri().query().unwrap_or_default());

@@ -60,7 +60,10 @@ fn parts(mut bytes: &[u8]) -> Result<Vec<(u64, Wire<'_>)>> {
             1 => Wire::Bytes(take(&mut bytes, 8)?),
             2 => {
                 let length = varint(&mut bytes)?;
-                Wire::Bytes(take(&mut bytes, usize::try_from(length).map_err(|_| "a length is out of range")?)?)
+                Wire::Bytes(take(
+                    &mut bytes,
+                    usize::try_from(length).map_err(|_| "a length is out of range")?,
+                )?)
             }
             5 => Wire::Bytes(take(&mut bytes, 4)?),
             _ => return Err("it has a wire type that nothing uses"),
@@ -106,7 +109,13 @@ fn message(schemas: &Schemas, name: &str, bytes: &[u8], depth: usize) -> Result<
     Ok(object)
 }
 
-fn read_field(schemas: &Schemas, object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>, depth: usize) -> Result<()> {
+fn read_field(
+    schemas: &Schemas,
+    object: &mut Map<String, Value>,
+    field: &Field,
+    wire: Wire<'_>,
+    depth: usize,
+) -> Result<()> {
     match (&field.kind, wire) {
         (Kind::Message(name), Wire::Bytes(bytes)) if field.inline => {
             object.extend(message(schemas, name, bytes, depth + 1)?);
@@ -143,7 +152,8 @@ fn entry(schemas: &Schemas, kind: &Kind, bytes: &[u8], depth: usize) -> Result<(
             (1, Wire::Bytes(bytes)) => key = text(bytes)?,
             (2, Wire::Bytes(bytes)) if matches!(kind, Kind::List(_)) => {
                 // A list within a map is a message with one repeated field.
-                let items = parts(bytes)?.into_iter().map(|(_, wire)| value(schemas, &Kind::String, wire, depth));
+                let items =
+                    parts(bytes)?.into_iter().map(|(_, wire)| value(schemas, &Kind::String, wire, depth));
                 found = items.collect::<Result<Vec<Value>>>()?.into();
             }
             (2, wire) => found = value(schemas, kind, wire, depth)?,
@@ -161,14 +171,18 @@ fn value(schemas: &Schemas, kind: &Kind, wire: Wire<'_>, depth: usize) -> Result
         (Kind::String, Wire::Bytes(bytes)) => Ok(text(bytes)?.into()),
         (Kind::Bytes, Wire::Bytes(bytes)) => Ok(STANDARD.encode(bytes).into()),
         (Kind::Time, Wire::Bytes(bytes)) => time(bytes, rfc3339),
-        (Kind::MicroTime, Wire::Bytes(bytes)) => time(bytes, |time| time.format(&Rfc3339).unwrap_or_default()),
+        (Kind::MicroTime, Wire::Bytes(bytes)) => {
+            time(bytes, |time| time.format(&Rfc3339).unwrap_or_default())
+        }
         (Kind::Quantity, Wire::Bytes(bytes)) => Ok(first_text(bytes)?.into()),
         (Kind::Raw, Wire::Bytes(bytes)) => {
             let text = first_text(bytes)?;
             serde_json::from_str(&text).map_err(|_| "a raw value is not JSON")
         }
         (Kind::IntOrString, Wire::Bytes(bytes)) => int_or_string(bytes),
-        (Kind::Message(name), Wire::Bytes(bytes)) => message(schemas, name, bytes, depth + 1).map(Value::Object),
+        (Kind::Message(name), Wire::Bytes(bytes)) => {
+            message(schemas, name, bytes, depth + 1).map(Value::Object)
+        }
         _ => Err("a field has another wire type than its own"),
     }
 }
@@ -265,7 +279,13 @@ mod tests {
         }
         assert!(decode(&schemas, b"{}").is_err());
         assert!(decode(&schemas, &body("Widget", &[])).is_err());
-        assert!(decode(&schemas, &body("ConfigMap", &[1 << 3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])).is_err());
+        assert!(
+            decode(
+                &schemas,
+                &body("ConfigMap", &[1 << 3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])
+            )
+            .is_err()
+        );
         assert!(decode(&schemas, &body("ConfigMap", &[1 << 3, 1])).is_err());
     }
 }

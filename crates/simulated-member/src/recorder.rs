@@ -63,8 +63,13 @@ mod tests {
     fn request(target: &str) -> Recorded {
         let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, "Bearer secret".parse().unwrap())]);
         Recorded {
-            method: Method::GET, target: target.to_owned(), version: Version::HTTP_11, headers,
-            connection: 1, authenticated: None, user: None,
+            method: Method::GET,
+            target: target.to_owned(),
+            version: Version::HTTP_11,
+            headers,
+            connection: 1,
+            authenticated: None,
+            user: None,
         }
     }
 

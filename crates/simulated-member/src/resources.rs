@@ -62,7 +62,13 @@ const PLAIN: Resource = Resource {
 
 /// Every resource, in the order of discovery.
 pub(crate) const RESOURCES: &[Resource] = &[
-    Resource { plural: "configmaps", singular: "configmap", kind: "ConfigMap", short_names: &["cm"], ..PLAIN },
+    Resource {
+        plural: "configmaps",
+        singular: "configmap",
+        kind: "ConfigMap",
+        short_names: &["cm"],
+        ..PLAIN
+    },
     Resource {
         plural: "events",
         singular: "event",
@@ -114,7 +120,13 @@ pub(crate) const RESOURCES: &[Resource] = &[
             Subresource { name: "log", kind: "Pod", group_version: None, verbs: &["get"] },
             stream("portforward", "PodPortForwardOptions"),
         ],
-        fields: &["spec.nodeName", "spec.restartPolicy", "spec.serviceAccountName", "status.phase", "status.podIP"],
+        fields: &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.serviceAccountName",
+            "status.phase",
+            "status.podIP",
+        ],
         ..PLAIN
     },
     Resource { plural: "secrets", singular: "secret", kind: "Secret", fields: &["type"], ..PLAIN },

@@ -12,7 +12,12 @@ use crate::status::{Result, Status};
 use crate::user::User;
 
 /// Answers the review at `plural`.
-pub(crate) async fn serve(plural: &str, user: &User, api: &Api, request: Request<Incoming>) -> Result<Response<Body>> {
+pub(crate) async fn serve(
+    plural: &str,
+    user: &User,
+    api: &Api,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     if request.method() != Method::POST {
         return Err(Status::method_not_allowed());
     }

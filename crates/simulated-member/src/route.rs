@@ -25,7 +25,9 @@ impl Target {
             _ => return None,
         };
         let (namespace, rest) = match rest {
-            ["namespaces", namespace, plural, rest @ ..] if resources::find(group, plural).is_some_and(|one| one.namespaced) => {
+            ["namespaces", namespace, plural, rest @ ..]
+                if resources::find(group, plural).is_some_and(|one| one.namespaced) =>
+            {
                 (Some(*namespace), (*plural, rest))
             }
             [plural, rest @ ..] => (None, (*plural, rest)),
@@ -74,7 +76,12 @@ mod tests {
         Some((target.resource.plural, target.namespace().to_owned(), target.name().to_owned(), subresource))
     }
 
-    fn is(plural: &'static str, namespace: &str, name: &str, subresource: &str) -> Option<(&'static str, String, String, String)> {
+    fn is(
+        plural: &'static str,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+    ) -> Option<(&'static str, String, String, String)> {
         Some((plural, namespace.to_owned(), name.to_owned(), subresource.to_owned()))
     }
 
@@ -91,8 +98,21 @@ mod tests {
 
     #[test]
     fn other_paths_lead_nowhere() {
-        for path in ["/", "/api", "/api/v1", "/api/v1/", "/apis/apps/v1", "/apis//v1/pods", "/api/v1/widgets", "/apis/apps/v1/pods",
-            "/api/v1/pods/p", "/api/v1/namespaces//pods", "/api/v1/namespaces/a/pods/p/log/x", "/api/v1/namespaces/a/pods/", "/version"] {
+        for path in [
+            "/",
+            "/api",
+            "/api/v1",
+            "/api/v1/",
+            "/apis/apps/v1",
+            "/apis//v1/pods",
+            "/api/v1/widgets",
+            "/apis/apps/v1/pods",
+            "/api/v1/pods/p",
+            "/api/v1/namespaces//pods",
+            "/api/v1/namespaces/a/pods/p/log/x",
+            "/api/v1/namespaces/a/pods/",
+            "/version",
+        ] {
             assert_eq!(parsed(path), None, "{path}");
         }
     }

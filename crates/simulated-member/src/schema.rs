@@ -165,7 +165,9 @@ mod tests {
         let schemas = Schemas::load();
         for name in schemas.descriptions.keys() {
             let (kind, field) = name.split_once('.').unwrap_or((name, ""));
-            let known = schemas.get(kind).is_some_and(|one| field.is_empty() || one.fields.iter().any(|other| other.name == field));
+            let known = schemas
+                .get(kind)
+                .is_some_and(|one| field.is_empty() || one.fields.iter().any(|other| other.name == field));
             assert!(known, "{name}");
         }
         assert!(schemas.descriptions.len() > 50);
@@ -174,7 +176,8 @@ mod tests {
     #[test]
     fn inlined_fields_are_those_of_the_type_around() {
         let schemas = Schemas::load();
-        let names: Vec<&str> = schemas.fields("SecretKeySelector").iter().map(|(_, field)| field.name).collect();
+        let names: Vec<&str> =
+            schemas.fields("SecretKeySelector").iter().map(|(_, field)| field.name).collect();
         assert_eq!(names, ["name", "key", "optional"]);
         assert_eq!(Kind::parse("[{string}]"), Kind::List(Box::new(Kind::Map(Box::new(Kind::String)))));
     }

@@ -13,7 +13,7 @@ use crate::write::Writer;
 pub(crate) fn fill(store: &Store, cluster: &str, objects: Vec<Value>) -> Result<()> {
     let now = store.clock.now();
     store.transact(|state| {
-        let mut writer = Writer { state, now };
+        let mut writer = Writer { state, now, rehearsal: false };
         writer.create(named("nodes"), "", node(cluster, &rfc3339(now)))?;
         for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             make_namespace(&mut writer, namespace)?;
@@ -37,7 +37,8 @@ fn plant(writer: &mut Writer<'_>, object: Value) -> Result<()> {
 
 fn resource_of(object: &Value) -> Result<&'static Resource> {
     let (version, kind) = (object::field(object, "apiVersion"), object::field(object, "kind"));
-    let unknown = || Status::bad_request(format!("a simulated member has no kind {kind:?} in version {version:?}"));
+    let unknown =
+        || Status::bad_request(format!("a simulated member has no kind {kind:?} in version {version:?}"));
     resources::of_kind(&version, &kind).ok_or_else(unknown)
 }
 
@@ -51,9 +52,7 @@ fn make_namespace(writer: &mut Writer<'_>, name: &str) -> Result<()> {
 
 fn node(cluster: &str, now: &str) -> Value {
     let name = format!("{cluster}-node");
-    let condition = |kind: &str, status: &str, reason: &str| {
-        json!({"type": kind, "status": status, "reason": reason, "lastHeartbeatTime": now, "lastTransitionTime": now})
-    };
+    let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "lastHeartbeatTime": now, "lastTransitionTime": now});
     let room = json!({"cpu": "4", "memory": "8Gi", "pods": "1000"});
     json!({
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
@@ -90,7 +89,8 @@ mod tests {
     #[test]
     fn objects_bring_their_namespaces() {
         let store = Store::new(Clock::start(), HISTORY);
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "shop"}});
+        let object =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "shop"}});
         fill(&store, "m", vec![object]).unwrap();
         assert!(store.transact(|state| state.get(named("configmaps"), "shop", "x")).is_some());
         assert!(store.transact(|state| state.get(named("nodes"), "", "m-node")).is_some());

@@ -46,8 +46,11 @@ impl Selector {
         let equal = object::strings(&spec["matchLabels"]);
         let equal = equal.into_iter().map(|(key, value)| Requirement { key, test: Test::In(vec![value]) });
         let expressions = object::items(&spec["matchExpressions"]).iter().map(|expression| {
-            let values: Vec<String> =
-                object::items(&expression["values"]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let values: Vec<String> = object::items(&expression["values"])
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             let test = match expression["operator"].as_str().unwrap_or_default() {
                 "Exists" => Test::Exists,
                 "DoesNotExist" => Test::Absent,
@@ -67,7 +70,10 @@ impl Selector {
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
         self.labels.iter().all(|requirement| requirement.test.passes(labels[&requirement.key].as_str()))
-            && self.fields.iter().all(|(path, equal, value)| (object::field(object, path) == *value) == *equal)
+            && self
+                .fields
+                .iter()
+                .all(|(path, equal, value)| (object::field(object, path) == *value) == *equal)
     }
 
     /// Whether nothing is asked for beyond being there.
@@ -111,7 +117,11 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 fn requirement(term: &str) -> Result<Requirement> {
-    let bad = || Status::bad_request(format!("unable to parse requirement: found '{term}', expected: key, operator and value"));
+    let bad = || {
+        Status::bad_request(format!(
+            "unable to parse requirement: found '{term}', expected: key, operator and value"
+        ))
+    };
     let (key, test) = if let Some(key) = term.strip_prefix('!') {
         (key, Test::Absent)
     } else if let Some((left, values)) = term.split_once('(') {
@@ -143,7 +153,8 @@ fn requirement(term: &str) -> Result<Requirement> {
 
 fn comparison(resource: &Resource, term: &str) -> Result<(String, bool, String)> {
     let cut = term.split_once("!=").map(|(field, value)| (field, false, value));
-    let cut = cut.or_else(|| term.split_once("==").or_else(|| term.split_once('=')).map(|(f, v)| (f, true, v)));
+    let cut =
+        cut.or_else(|| term.split_once("==").or_else(|| term.split_once('=')).map(|(f, v)| (f, true, v)));
     let Some((field, equal, value)) = cut else {
         return Err(Status::bad_request(format!("invalid selector: '{term}'; can't understand '{term}'")));
     };
@@ -174,21 +185,48 @@ mod tests {
     #[test]
     fn labels_are_selected_by() {
         for selector in [
-            "", "app", "!other", "app=web", "app==web", "app = web", "app!=db", "other!=x", "app in (web,db)",
-            "app in (db, web),size", "app notin (db)", "other notin (db)", "size>9", "size<11", "empty=", "empty in ()",
+            "",
+            "app",
+            "!other",
+            "app=web",
+            "app==web",
+            "app = web",
+            "app!=db",
+            "other!=x",
+            "app in (web,db)",
+            "app in (db, web),size",
+            "app notin (db)",
+            "other notin (db)",
+            "size>9",
+            "size<11",
+            "empty=",
+            "empty in ()",
         ] {
             assert!(selects(selector, ""), "{selector}");
         }
-        for selector in
-            ["other", "!app", "app=db", "app!=web", "app in (db)", "app notin (web,db)", "size>10", "app>1", "app,!size"]
-        {
+        for selector in [
+            "other",
+            "!app",
+            "app=db",
+            "app!=web",
+            "app in (db)",
+            "app notin (web,db)",
+            "size>10",
+            "app>1",
+            "app,!size",
+        ] {
             assert!(!selects(selector, ""), "{selector}");
         }
     }
 
     #[test]
     fn fields_are_selected_by() {
-        for selector in ["metadata.name=p", "metadata.name==p,metadata.namespace!=m", "status.phase=Running", "spec.nodeName="] {
+        for selector in [
+            "metadata.name=p",
+            "metadata.name==p,metadata.namespace!=m",
+            "status.phase=Running",
+            "spec.nodeName=",
+        ] {
             assert!(selects("", selector), "{selector}");
         }
         for selector in ["metadata.name=q", "status.phase!=Running", "metadata.name=p,spec.nodeName=x"] {
@@ -198,7 +236,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for (labels, fields) in [("=x", ""), ("a b", ""), ("a in x", ""), ("a within (x)", ""), ("a in (x", ""), ("a>b", ""), ("", "a"), ("", "spec.x=1")] {
+        for (labels, fields) in [
+            ("=x", ""),
+            ("a b", ""),
+            ("a in x", ""),
+            ("a within (x)", ""),
+            ("a in (x", ""),
+            ("a>b", ""),
+            ("", "a"),
+            ("", "spec.x=1"),
+        ] {
             let status = Selector::parse(named("pods"), labels, fields).unwrap_err();
             assert_eq!(status.code, 400, "{labels} {fields}");
         }
@@ -213,6 +260,11 @@ mod tests {
         ]});
         assert!(Selector::of_spec(&spec).matches(&pod()));
         assert!(!Selector::of_spec(&json!({"matchLabels": {"app": "db"}})).matches(&pod()));
-        assert!(!Selector::of_spec(&json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]})).matches(&pod()));
+        assert!(
+            !Selector::of_spec(
+                &json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]})
+            )
+            .matches(&pod())
+        );
     }
 }

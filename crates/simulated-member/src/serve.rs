@@ -149,7 +149,12 @@ impl Server {
     fn service(
         &self,
         connection: Arc<Connection>,
-    ) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = io::Error, Future: Send + 'static> + use<> {
+    ) -> impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<Body>,
+        Error = io::Error,
+        Future: Send + 'static,
+    > + use<> {
         let handler = Arc::clone(&self.handler);
         service_fn(move |request| {
             let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));

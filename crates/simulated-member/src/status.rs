@@ -67,8 +67,7 @@ impl Status {
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message =
-            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
         Self::new(409, "Conflict", message).about(resource, name)
     }
 
@@ -108,8 +107,11 @@ impl Status {
     }
 
     pub(crate) fn too_many_requests(seconds: u64) -> Self {
-        let mut status =
-            Self::new(429, "TooManyRequests", "the server has received too many requests and has asked us to try again later");
+        let mut status = Self::new(
+            429,
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later",
+        );
         status.details = json!({"retryAfterSeconds": seconds});
         status
     }

@@ -113,10 +113,13 @@ impl State {
         version: u64,
     ) -> Result<Vec<Arc<Value>>> {
         if version < self.forgotten {
-            return Err(Status::expired("The provided continue parameter is too old to display a consistent list result."));
+            return Err(Status::expired(
+                "The provided continue parameter is too old to display a consistent list result.",
+            ));
         }
-        let mut objects: BTreeMap<Key, Arc<Value>> =
-            range(&self.objects, resource, namespace).map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
+        let mut objects: BTreeMap<Key, Arc<Value>> = range(&self.objects, resource, namespace)
+            .map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .collect();
         for change in self.log.iter().rev().take_while(|change| change.version > version) {
             match &change.previous {
                 Some(previous) => objects.insert(change.key.clone(), Arc::clone(previous)),
@@ -183,7 +186,11 @@ fn range<'o>(
     })
 }
 
-fn in_range(objects: &BTreeMap<Key, Arc<Value>>, resource: &Resource, namespace: Option<&str>) -> Vec<Arc<Value>> {
+fn in_range(
+    objects: &BTreeMap<Key, Arc<Value>>,
+    resource: &Resource,
+    namespace: Option<&str>,
+) -> Vec<Arc<Value>> {
     range(objects, resource, namespace).map(|(_, object)| Arc::clone(object)).collect()
 }
 

@@ -35,51 +35,30 @@ struct Column {
     wide: bool,
 }
 
-const fn text(name: &'static str) -> Column {
-    Column { name, kind: "string", wide: false }
-}
-
-const fn number(name: &'static str) -> Column {
-    Column { name, kind: "integer", wide: false }
-}
-
-const fn wide(name: &'static str) -> Column {
-    Column { name, kind: "string", wide: true }
-}
-
-fn columns(resource: &Resource) -> Vec<Column> {
-    let name = text("Name");
-    let age = || text("Age");
+/// The columns as one text: `+` before those that only `-o wide` shows, `#` before those that are numbers.
+fn titles(resource: &Resource) -> &'static str {
     match resource.kind {
-        "Pod" => vec![
-            name, text("Ready"), text("Status"), text("Restarts"), age(),
-            wide("IP"), wide("Node"), wide("Nominated Node"), wide("Readiness Gates"),
-        ],
-        "Deployment" => vec![
-            name, text("Ready"), number("Up-to-date"), number("Available"), age(),
-            wide("Containers"), wide("Images"), wide("Selector"),
-        ],
-        "ReplicaSet" => vec![
-            name, number("Desired"), number("Current"), number("Ready"), age(),
-            wide("Containers"), wide("Images"), wide("Selector"),
-        ],
-        "Service" => vec![
-            name, text("Type"), text("Cluster-IP"), text("External-IP"), text("Port(s)"), age(), wide("Selector"),
-        ],
-        "Node" => vec![
-            name, text("Status"), text("Roles"), age(), text("Version"), wide("Internal-IP"), wide("External-IP"),
-            wide("OS-Image"), wide("Kernel-Version"), wide("Container-Runtime"),
-        ],
-        "Event" => vec![
-            text("Last Seen"), text("Type"), text("Reason"), text("Object"), wide("Subobject"), wide("Source"),
-            text("Message"), wide("First Seen"), wide("Count"), Column { name: "Name", kind: "string", wide: true },
-        ],
-        "Namespace" => vec![name, text("Status"), age()],
-        "ConfigMap" => vec![name, number("Data"), age()],
-        "Secret" => vec![name, text("Type"), number("Data"), age()],
-        "ServiceAccount" => vec![name, number("Secrets"), age()],
-        _ => vec![name, age()],
+        "Pod" => "Name|Ready|Status|Restarts|Age|+IP|+Node|+Nominated Node|+Readiness Gates",
+        "Deployment" => "Name|Ready|#Up-to-date|#Available|Age|+Containers|+Images|+Selector",
+        "ReplicaSet" => "Name|#Desired|#Current|#Ready|Age|+Containers|+Images|+Selector",
+        "Service" => "Name|Type|Cluster-IP|External-IP|Port(s)|Age|+Selector",
+        "Node" => {
+            "Name|Status|Roles|Age|Version|+Internal-IP|+External-IP|+OS-Image|+Kernel-Version|+Container-Runtime"
+        }
+        "Event" => "Last Seen|Type|Reason|Object|+Subobject|+Source|Message|+First Seen|+Count|+Name",
+        "Namespace" => "Name|Status|Age",
+        "ConfigMap" => "Name|#Data|Age",
+        "Secret" => "Name|Type|#Data|Age",
+        "ServiceAccount" => "Name|#Secrets|Age",
+        _ => "Name|Age",
     }
+}
+
+fn columns(resource: &Resource) -> impl Iterator<Item = Column> {
+    titles(resource).split('|').map(|title| {
+        let kind = if title.starts_with('#') { "integer" } else { "string" };
+        Column { name: title.trim_start_matches(['+', '#']), kind, wide: title.starts_with('+') }
+    })
 }
 
 /// A table of some objects, without metadata of its own.
@@ -89,7 +68,7 @@ pub(crate) fn table<'o>(
     include: Include,
     now: OffsetDateTime,
 ) -> Value {
-    let definitions: Vec<Value> = columns(resource).iter().map(definition).collect();
+    let definitions: Vec<Value> = columns(resource).map(|column| definition(&column)).collect();
     let rows: Vec<Value> = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {},
@@ -115,7 +94,7 @@ fn row(resource: &Resource, object: &Value, include: Include, now: OffsetDateTim
         Include::Metadata => row["object"] = metadata(object),
         Include::Object => row["object"] = object.clone(),
     }
-    debug_assert_eq!(object::items(&row["cells"]).len(), columns(resource).len(), "{}", resource.plural);
+    debug_assert_eq!(object::items(&row["cells"]).len(), columns(resource).count(), "{}", resource.plural);
     row
 }
 
@@ -133,7 +112,7 @@ mod tests {
     #[test]
     fn every_row_has_a_cell_for_every_column() {
         for resource in RESOURCES {
-            let columns = columns(resource).len();
+            let columns = columns(resource).count();
             assert_eq!(cells_of(resource.plural, &json!({})).len(), columns, "{}", resource.plural);
         }
     }
@@ -145,22 +124,46 @@ mod tests {
             "spec": {"containers": [{}, {}], "nodeName": "n"},
             "status": {"phase": "Running", "podIP": "1.2.3.4", "containerStatuses": [{"ready": true, "restartCount": 2}, {"ready": false}]},
         });
-        assert_eq!(cells_of("pods", &pod)[..7], ["p", "1/2", "Running", "2", "5m", "1.2.3.4", "n"].map(Value::from));
+        assert_eq!(
+            cells_of("pods", &pod)[..7],
+            ["p", "1/2", "Running", "2", "5m", "1.2.3.4", "n"].map(Value::from)
+        );
         let deployment = json!({
             "metadata": {"name": "d"},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}},
             "status": {"readyReplicas": 2, "updatedReplicas": 1, "availableReplicas": 2},
         });
-        assert_eq!(cells_of("deployments", &deployment), [json!("d"), json!("2/3"), json!(1), json!(2), json!("<unknown>"), json!("c"), json!("i"), json!("a=b")]);
+        assert_eq!(
+            cells_of("deployments", &deployment),
+            [
+                json!("d"),
+                json!("2/3"),
+                json!(1),
+                json!(2),
+                json!("<unknown>"),
+                json!("c"),
+                json!("i"),
+                json!("a=b")
+            ]
+        );
         let service = json!({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "ports": [{"port": 80, "protocol": "TCP"}, {"port": 81, "nodePort": 30081, "protocol": "UDP"}]}});
-        assert_eq!(cells_of("services", &service)[1..5], ["ClusterIP", "10.0.0.1", "<none>", "80/TCP,81:30081/UDP"].map(Value::from));
-        assert_eq!(cells_of("secrets", &json!({"type": "Opaque", "data": {"a": "", "b": ""}}))[1..3], [json!("Opaque"), json!(2)]);
+        assert_eq!(
+            cells_of("services", &service)[1..5],
+            ["ClusterIP", "10.0.0.1", "<none>", "80/TCP,81:30081/UDP"].map(Value::from)
+        );
+        assert_eq!(
+            cells_of("secrets", &json!({"type": "Opaque", "data": {"a": "", "b": ""}}))[1..3],
+            [json!("Opaque"), json!(2)]
+        );
     }
 
     #[test]
     fn objects_come_along_as_asked() {
         let object = json!({"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {}});
-        let row = |include| table(named("configmaps"), [&object], include, OffsetDateTime::UNIX_EPOCH)["rows"][0]["object"].clone();
+        let row = |include| {
+            table(named("configmaps"), [&object], include, OffsetDateTime::UNIX_EPOCH)["rows"][0]["object"]
+                .clone()
+        };
         assert_eq!(row(Include::None), Value::Null);
         assert_eq!(row(Include::Metadata)["kind"], "PartialObjectMetadata");
         assert_eq!(row(Include::Object), object);

@@ -53,7 +53,8 @@ impl User {
             && self.groups.is_empty()
         {
             let namespace = account.split(':').next().unwrap_or_default();
-            self.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+            self.groups =
+                vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
         }
         let implied = if self.name == "system:anonymous" { "system:unauthenticated" } else { AUTHENTICATED };
         if !self.groups.iter().any(|group| group == implied) {

@@ -102,7 +102,10 @@ fn workload(resource: &Resource, name: &str, object: &Value) -> Result<()> {
         return invalid("spec.selector", "Required value");
     }
     if !selector.matches_labels(&object::labels(&spec["template"])) {
-        return invalid("spec.template.metadata.labels", "Invalid value: `selector` does not match template `labels`");
+        return invalid(
+            "spec.template.metadata.labels",
+            "Invalid value: `selector` does not match template `labels`",
+        );
     }
     containers(resource, name, "spec.template.spec", &spec["template"]["spec"])
 }
@@ -184,7 +187,11 @@ mod tests {
 
     #[test]
     fn labels_and_data_are_strings() {
-        assert!(refused("configmaps", &json!({"metadata": {"name": "a", "labels": {"a": 1}}})).contains("labels"));
-        assert!(refused("configmaps", &json!({"metadata": {"name": "a"}, "data": {"a": 1}})).contains("data"));
+        assert!(
+            refused("configmaps", &json!({"metadata": {"name": "a", "labels": {"a": 1}}})).contains("labels")
+        );
+        assert!(
+            refused("configmaps", &json!({"metadata": {"name": "a"}, "data": {"a": 1}})).contains("data")
+        );
     }
 }

@@ -55,7 +55,11 @@ struct Watch {
 }
 
 /// The lines of a watch.
-pub(crate) fn watch(store: &Arc<Store>, view: View, query: &Query) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
+pub(crate) fn watch(
+    store: &Arc<Store>,
+    view: View,
+    query: &Query,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
     let watch = Watch::begin(Arc::clone(store), view, query)?;
     Ok(stream::unfold(watch, |mut watch| async { watch.next().await.map(|line| (Ok(line), watch)) }))
 }
@@ -65,7 +69,10 @@ impl Watch {
         let initial = check_initial_events(query)?;
         let from = match query.text("resourceVersion") {
             "" | "0" => None,
-            text => Some(text.parse().map_err(|_| Status::bad_request(format!("invalid resource version {text:?}")))?),
+            text => Some(
+                text.parse()
+                    .map_err(|_| Status::bad_request(format!("invalid resource version {text:?}")))?,
+            ),
         };
         let seconds = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
         let bookmarks = query.flag("allowWatchBookmarks").then(|| {
@@ -80,7 +87,8 @@ impl Watch {
             version: from.unwrap_or_default(),
             ready: VecDeque::new(),
             bookmarks,
-            end: Instant::now() + seconds.map_or(DURATION, |seconds| Duration::from_secs(seconds.min(86_400))),
+            end: Instant::now()
+                + seconds.map_or(DURATION, |seconds| Duration::from_secs(seconds.min(86_400))),
             ended: false,
             columns_sent: false,
         };
@@ -167,7 +175,8 @@ impl Watch {
         if change.key.plural != view.resource.plural || elsewhere {
             return;
         }
-        let selected = |object: &Option<Arc<Value>>| object.clone().filter(|object| view.selector.matches(object));
+        let selected =
+            |object: &Option<Arc<Value>>| object.clone().filter(|object| view.selector.matches(object));
         match (selected(&change.previous), selected(&change.object)) {
             (None, None) => {}
             (None, Some(object)) => self.send("ADDED", &object),
@@ -203,7 +212,9 @@ impl Watch {
         let mut object = match self.view.form {
             Form::Object => json!({"kind": resource.kind, "apiVersion": resource.api_version()}),
             Form::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}),
-            Form::Table => json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": [], "rows": []}),
+            Form::Table => {
+                json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": [], "rows": []})
+            }
         };
         object["metadata"] = json!({"resourceVersion": self.version.to_string(), "creationTimestamp": null});
         if let Some(annotation) = annotation {

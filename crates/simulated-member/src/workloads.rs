@@ -124,7 +124,14 @@ fn set_status(writer: &mut Writer<'_>, resource: &Resource, object: &Value, stat
 }
 
 /// Notes what happened to an object, for `kubectl describe`.
-fn tell(writer: &mut Writer<'_>, resource: &Resource, about: &Value, source: &str, reason: &str, message: &str) -> Result<()> {
+fn tell(
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    about: &Value,
+    source: &str,
+    reason: &str,
+    message: &str,
+) -> Result<()> {
     let events = named("events");
     let (now, namespace) = (rfc3339(writer.now), object::namespace(about));
     let mut event = json!({
@@ -150,7 +157,8 @@ fn forget_events(writer: &mut Writer<'_>) {
     if all.len() <= MAX_EVENTS + MAX_EVENTS / 10 {
         return;
     }
-    let version = |event: &Arc<Value>| object::meta(event, "resourceVersion").parse::<u64>().unwrap_or_default();
+    let version =
+        |event: &Arc<Value>| object::meta(event, "resourceVersion").parse::<u64>().unwrap_or_default();
     all.sort_by_key(version);
     let surplus = all.len() - MAX_EVENTS;
     for event in &all[..surplus] {

@@ -17,6 +17,8 @@ use crate::{defaults, validate, workloads};
 pub(crate) struct Writer<'s> {
     pub(crate) state: &'s mut State,
     pub(crate) now: OffsetDateTime,
+    /// Whether nothing of it will stay. Then nothing follows from a write, either: controllers see only what is kept.
+    pub(crate) rehearsal: bool,
 }
 
 /// Which half of an object a write is about.
@@ -35,16 +37,28 @@ pub(crate) struct Preconditions {
 
 impl Writer<'_> {
     /// Keeps a new object.
-    pub(crate) fn create(&mut self, resource: &'static Resource, namespace: &str, object: Value) -> Result<Arc<Value>> {
+    pub(crate) fn create(
+        &mut self,
+        resource: &'static Resource,
+        namespace: &str,
+        object: Value,
+    ) -> Result<Arc<Value>> {
         let object = self.complete(resource, namespace, object)?;
         let kept = self.state.put(resource, object)?;
-        workloads::announce(self, resource, &kept)?;
-        workloads::settle(self, resource, &kept)?;
+        if !self.rehearsal {
+            workloads::announce(self, resource, &kept)?;
+            workloads::settle(self, resource, &kept)?;
+        }
         Ok(self.latest(resource, &kept))
     }
 
     /// Checks a new object and fills in what the server decides; it is not kept yet.
-    pub(crate) fn complete(&self, resource: &'static Resource, namespace: &str, mut object: Value) -> Result<Value> {
+    pub(crate) fn complete(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+    ) -> Result<Value> {
         validate::identity(resource, namespace, &object)?;
         if resource.namespaced {
             self.namespace_exists(namespace)?;
@@ -77,7 +91,8 @@ impl Writer<'_> {
         mut object: Value,
         part: Part,
     ) -> Result<Arc<Value>> {
-        let old = self.state.get(resource, namespace, name).ok_or_else(|| Status::not_found(resource, name))?;
+        let old =
+            self.state.get(resource, namespace, name).ok_or_else(|| Status::not_found(resource, name))?;
         validate::identity(resource, namespace, &object)?;
         if object::name(&object) != name {
             let message = format!(
@@ -86,7 +101,12 @@ impl Writer<'_> {
             );
             return Err(Status::bad_request(message));
         }
-        check_unchanged(resource, &old, object::meta(&object, "uid"), object::meta(&object, "resourceVersion"))?;
+        check_unchanged(
+            resource,
+            &old,
+            object::meta(&object, "uid"),
+            object::meta(&object, "resourceVersion"),
+        )?;
         if part == Part::Status {
             let status = std::mem::take(&mut object["status"]);
             object = (*old).clone();
@@ -100,7 +120,12 @@ impl Writer<'_> {
         self.replace(resource, &old, object)
     }
 
-    fn replace(&mut self, resource: &'static Resource, old: &Arc<Value>, mut object: Value) -> Result<Arc<Value>> {
+    fn replace(
+        &mut self,
+        resource: &'static Resource,
+        old: &Arc<Value>,
+        mut object: Value,
+    ) -> Result<Arc<Value>> {
         if object["spec"] != old["spec"] && !object["metadata"]["generation"].is_null() {
             let generation = old["metadata"]["generation"].as_u64().unwrap_or_default();
             set_meta(&mut object, "generation", generation + 1);
@@ -112,7 +137,9 @@ impl Writer<'_> {
         if !kept["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&kept) {
             return Ok(self.finish_deletion(resource, &kept)?.unwrap_or(kept));
         }
-        workloads::settle(self, resource, &kept)?;
+        if !self.rehearsal {
+            workloads::settle(self, resource, &kept)?;
+        }
         Ok(self.latest(resource, &kept))
     }
 
@@ -124,10 +151,13 @@ impl Writer<'_> {
         name: &str,
         wanted: &Preconditions,
     ) -> Result<Arc<Value>> {
-        let old = self.state.get(resource, namespace, name).ok_or_else(|| Status::not_found(resource, name))?;
+        let old =
+            self.state.get(resource, namespace, name).ok_or_else(|| Status::not_found(resource, name))?;
         check_unchanged(resource, &old, &wanted.uid, &wanted.version)?;
         if resource.kind == "Namespace" && matches!(name, "default" | "kube-system" | "kube-public") {
-            return Err(Status::forbidden(format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted")));
+            return Err(Status::forbidden(format!(
+                "namespaces \"{name}\" is forbidden: this namespace may not be deleted"
+            )));
         }
         if !has_finalizers(&old) {
             return Ok(self.finish_deletion(resource, &old)?.unwrap_or(old));
@@ -142,7 +172,11 @@ impl Writer<'_> {
     }
 
     /// Takes an object away, with what it owns and, for a namespace, with what is in it.
-    pub(crate) fn finish_deletion(&mut self, resource: &'static Resource, object: &Value) -> Result<Option<Arc<Value>>> {
+    pub(crate) fn finish_deletion(
+        &mut self,
+        resource: &'static Resource,
+        object: &Value,
+    ) -> Result<Option<Arc<Value>>> {
         let (namespace, name) = (object::namespace(object), object::name(object));
         let Some(gone) = self.state.remove(&Key::new(resource, namespace, name)) else { return Ok(None) };
         workloads::clean_up(self, resource, &gone)?;
@@ -191,7 +225,8 @@ fn check_unchanged(resource: &Resource, old: &Value, uid: &str, version: &str) -
         return Err(Status::conflict(resource, name, &why));
     }
     if !version.is_empty() && version != object::meta(old, "resourceVersion") {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         return Err(Status::conflict(resource, name, why));
     }
     Ok(())
@@ -199,7 +234,14 @@ fn check_unchanged(resource: &Resource, old: &Value, uid: &str, version: &str) -
 
 /// Puts back what a client cannot set.
 fn keep_what_is_the_servers(resource: &Resource, old: &Value, object: &mut Value) {
-    for field in ["uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
         match &old["metadata"][field] {
             Value::Null => unset(&mut object["metadata"], field),
             value => set_meta(object, field, value.clone()),
@@ -225,13 +267,17 @@ fn keep_what_is_the_servers(resource: &Resource, old: &Value, object: &mut Value
 
 fn immutable(resource: &Resource, old: &Value, object: &Value) -> Result<()> {
     let name = object::name(old);
-    let invalid = |field: &str| Err(Status::invalid(resource, name, field, "Invalid value: field is immutable"));
+    let invalid =
+        |field: &str| Err(Status::invalid(resource, name, field, "Invalid value: field is immutable"));
     match resource.kind {
-        "Deployment" | "ReplicaSet" if old["spec"]["selector"] != object["spec"]["selector"] => invalid("spec.selector"),
+        "Deployment" | "ReplicaSet" if old["spec"]["selector"] != object["spec"]["selector"] => {
+            invalid("spec.selector")
+        }
         "Secret" if old["type"] != object["type"] => invalid("type"),
         "Pod" if old["spec"]["nodeName"] != object["spec"]["nodeName"] => invalid("spec.nodeName"),
         "ConfigMap" | "Secret" if old["immutable"] == true => {
-            let changed = ["data", "binaryData", "immutable"].iter().any(|field| old[*field] != object[*field]);
+            let changed =
+                ["data", "binaryData", "immutable"].iter().any(|field| old[*field] != object[*field]);
             if changed { invalid("data") } else { Ok(()) }
         }
         _ => Ok(()),
@@ -240,7 +286,8 @@ fn immutable(resource: &Resource, old: &Value, object: &Value) -> Result<()> {
 
 /// The answer to a deletion that left nothing.
 pub(crate) fn deleted(resource: &Resource, object: &Value) -> Value {
-    let mut details = json!({"name": object::name(object), "kind": resource.plural, "uid": object::meta(object, "uid")});
+    let mut details =
+        json!({"name": object::name(object), "kind": resource.plural, "uid": object::meta(object, "uid")});
     if !resource.group.is_empty() {
         details["group"] = resource.group.into();
     }

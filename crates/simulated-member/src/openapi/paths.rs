@@ -8,8 +8,15 @@ use crate::schema::Schemas;
 
 /// Those parameters by which kubectl tells whether the server checks fields and rehearses writes.
 const OF_WRITES: &[&str] = &["dryRun", "fieldManager", "fieldValidation"];
-const OF_LISTS: &[&str] =
-    &["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "watch"];
+const OF_LISTS: &[&str] = &[
+    "allowWatchBookmarks",
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "resourceVersion",
+    "watch",
+];
 
 /// The paths of the objects of some resources.
 pub(super) fn paths(schemas: &Schemas, resources: &[&Resource], dialect: Dialect) -> Map<String, Value> {

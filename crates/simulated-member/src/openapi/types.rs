@@ -7,7 +7,11 @@ use crate::resources::Resource;
 use crate::schema::{Field, Kind, Schemas};
 
 /// The kinds of these resources, their lists and everything that they are made of.
-pub(super) fn definitions(schemas: &Schemas, resources: &[&Resource], dialect: Dialect) -> Map<String, Value> {
+pub(super) fn definitions(
+    schemas: &Schemas,
+    resources: &[&Resource],
+    dialect: Dialect,
+) -> Map<String, Value> {
     let mut roots: Vec<&'static str> = resources.iter().map(|resource| resource.kind).collect();
     roots.extend(["DeleteOptions", "ListMeta", "Status"]);
     if resources.iter().any(|resource| resource.subresources.iter().any(|below| below.kind == "Scale")) {
@@ -59,7 +63,9 @@ pub(super) fn gvk(group: &str, kind: &str) -> Value {
 }
 
 fn add_type_meta(properties: &mut Map<String, Value>) {
-    for (name, description) in [("apiVersion", "The group and version of the kind."), ("kind", "What kind of object it is.")] {
+    for (name, description) in
+        [("apiVersion", "The group and version of the kind."), ("kind", "What kind of object it is.")]
+    {
         properties.insert(name.to_owned(), json!({"type": "string", "description": description}));
     }
 }
@@ -67,7 +73,10 @@ fn add_type_meta(properties: &mut Map<String, Value>) {
 fn list(schemas: &Schemas, resource: &Resource, dialect: Dialect) -> Value {
     let mut properties = Map::new();
     add_type_meta(&mut properties);
-    properties.insert("items".to_owned(), json!({"type": "array", "items": reference(schemas, resource.kind, dialect)}));
+    properties.insert(
+        "items".to_owned(),
+        json!({"type": "array", "items": reference(schemas, resource.kind, dialect)}),
+    );
     properties.insert("metadata".to_owned(), reference(schemas, "ListMeta", dialect));
     json!({
         "type": "object", "description": format!("A list of {}.", resource.plural), "required": ["items"],
@@ -101,6 +110,8 @@ fn schema(schemas: &Schemas, kind: &Kind, dialect: Dialect) -> Value {
         Kind::Raw => json!({"type": "object"}),
         Kind::Message(name) => reference(schemas, name, dialect),
         Kind::List(element) => json!({"type": "array", "items": schema(schemas, element, dialect)}),
-        Kind::Map(value) => json!({"type": "object", "additionalProperties": schema(schemas, value, dialect)}),
+        Kind::Map(value) => {
+            json!({"type": "object", "additionalProperties": schema(schemas, value, dialect)})
+        }
     }
 }

@@ -132,7 +132,12 @@ fn merge_list(map: &mut Map<String, Value>, key: &str, elements: &[Value], chang
     }
     if SETS.contains(&key) {
         if let Some(list) = map.entry(key).or_insert_with(|| Value::Array(Vec::new())).as_array_mut() {
-            list.extend(real.into_iter().filter(|value| !elements_of(list).contains(value)).cloned().collect::<Vec<_>>());
+            list.extend(
+                real.into_iter()
+                    .filter(|value| !elements_of(list).contains(value))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
         }
         return Ok(());
     }
@@ -174,7 +179,9 @@ fn retain(map: &mut Map<String, Value>, changes: &Map<String, Value>) {
 
 /// Puts the elements of merged lists into the order that the patch wants; others follow as they stood.
 fn reorder(map: &mut Map<String, Value>, changes: &Map<String, Value>) {
-    for (key, order) in changes.iter().filter_map(|(key, order)| Some((key.strip_prefix(ORDER)?, order.as_array()?))) {
+    for (key, order) in
+        changes.iter().filter_map(|(key, order)| Some((key.strip_prefix(ORDER)?, order.as_array()?)))
+    {
         let Some(list) = map.get_mut(key) else { continue };
         let id = list_key(key, list);
         let rank = |element: &Value| {
@@ -227,12 +234,15 @@ mod tests {
              "ports": [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 81}]},
             {"name": "c", "image": "c:1"},
         ]}});
-        assert_eq!(merged(pod(), &patch), json!({"spec": {"containers": [
-            {"name": "a", "image": "a:2", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}],
-             "args": ["three"], "ports": [{"containerPort": 80, "name": "http", "protocol": "TCP"}, {"containerPort": 81}]},
-            {"name": "b", "image": "b:1"},
-            {"name": "c", "image": "c:1"},
-        ]}}));
+        assert_eq!(
+            merged(pod(), &patch),
+            json!({"spec": {"containers": [
+                {"name": "a", "image": "a:2", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}],
+                 "args": ["three"], "ports": [{"containerPort": 80, "name": "http", "protocol": "TCP"}, {"containerPort": 81}]},
+                {"name": "b", "image": "b:1"},
+                {"name": "c", "image": "c:1"},
+            ]}})
+        );
     }
 
     #[test]
@@ -241,7 +251,12 @@ mod tests {
             "$setElementOrder/containers": [{"name": "c"}, {"name": "b"}],
             "containers": [{"name": "a", "$patch": "delete"}, {"name": "c", "image": "c:1"}],
         }});
-        let names: Vec<Value> = merged(pod(), &patch)["spec"]["containers"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
+        let names: Vec<Value> = merged(pod(), &patch)["spec"]["containers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["name"].clone())
+            .collect();
         assert_eq!(names, ["c", "b"]);
 
         let patch = json!({"spec": {"containers": [{"name": "z"}, {"$patch": "replace"}]}});
@@ -254,8 +269,10 @@ mod tests {
     #[test]
     fn finalizers_are_a_set() {
         let object = json!({"metadata": {"finalizers": ["a", "b"]}});
-        let patch = json!({"metadata": {"finalizers": ["b", "c"], "$deleteFromPrimitiveList/finalizers": ["a"]}});
-        let mut finalizers: Vec<String> = serde_json::from_value(merged(object, &patch)["metadata"]["finalizers"].clone()).unwrap();
+        let patch =
+            json!({"metadata": {"finalizers": ["b", "c"], "$deleteFromPrimitiveList/finalizers": ["a"]}});
+        let mut finalizers: Vec<String> =
+            serde_json::from_value(merged(object, &patch)["metadata"]["finalizers"].clone()).unwrap();
         finalizers.sort();
         assert_eq!(finalizers, ["b", "c"]);
     }
@@ -277,7 +294,10 @@ mod tests {
     #[test]
     fn what_is_applied_is_merged_by_key_and_removes_nothing() {
         let mut target = pod();
-        merge_by_key(&mut target, &json!({"spec": {"containers": [{"name": "b", "image": "b:2"}], "nodeName": null}}));
+        merge_by_key(
+            &mut target,
+            &json!({"spec": {"containers": [{"name": "b", "image": "b:2"}], "nodeName": null}}),
+        );
         assert_eq!(target["spec"]["containers"][1], json!({"name": "b", "image": "b:2"}));
         assert_eq!(target["spec"]["containers"][0], pod()["spec"]["containers"][0]);
         assert!(target["spec"].get("nodeName").is_none());

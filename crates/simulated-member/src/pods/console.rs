@@ -37,8 +37,12 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn asked(query: &Query) -> Result<Self> {
         let tty = query.flag("tty");
-        let streams =
-            Self { stdin: query.flag("stdin"), stdout: query.flag("stdout"), stderr: query.flag("stderr") && !tty, tty };
+        let streams = Self {
+            stdin: query.flag("stdin"),
+            stdout: query.flag("stdout"),
+            stderr: query.flag("stderr") && !tty,
+            tty,
+        };
         if streams.stdin || streams.stdout || streams.stderr {
             return Ok(streams);
         }
@@ -76,8 +80,12 @@ pub(super) enum Line {
 }
 
 /// Lets `program` run until it ends or the client has gone, and tells the client its exit code.
-pub(super) async fn run<F>(upgrade: OnUpgrade, protocol: Protocol, streams: Streams, program: impl FnOnce(Console) -> F)
-where
+pub(super) async fn run<F>(
+    upgrade: OnUpgrade,
+    protocol: Protocol,
+    streams: Streams,
+    program: impl FnOnce(Console) -> F,
+) where
     F: Future<Output = i32>,
 {
     let upgraded = match upgrade.await {
@@ -100,9 +108,10 @@ where
 {
     let (reader, mut writer) = tokio::io::split(io);
     let (to_program, input) = mpsc::channel(WAITING);
-    let (output, mut from_program) = mpsc::channel::<(u8, Bytes)>(WAITING);
-    let (pings, mut pinged) = mpsc::channel(WAITING);
-    let console = Console { streams, input, output, unread: Bytes::new(), ended: !streams.stdin, size: (0, 0) };
+    let (output, from_program) = mpsc::channel(WAITING);
+    let (pings, pinged) = mpsc::channel(WAITING);
+    let console =
+        Console { streams, input, output, unread: Bytes::new(), ended: !streams.stdin, size: (0, 0) };
     // The client waits for something on the lowest channel that is written to.
     if streams.stdout {
         websocket::send(&mut writer, [&[STDOUT], &[]]).await?;
@@ -110,20 +119,8 @@ where
         websocket::send(&mut writer, [&[STDERR], &[]]).await?;
     }
     let reading = read(Reader::new(reader), protocol, to_program, pings);
-    let running = program(console);
-    let writing = async {
-        loop {
-            tokio::select! {
-                Some(payload) = pinged.recv() => websocket::pong(&mut writer, &payload).await?,
-                written = from_program.recv() => match written {
-                    Some((channel, bytes)) => websocket::send(&mut writer, [&[channel], &bytes]).await?,
-                    None => return io::Result::Ok(()),
-                },
-            }
-        }
-    };
     let finished = async {
-        let (code, written) = tokio::join!(running, writing);
+        let (code, written) = tokio::join!(program(console), write(&mut writer, from_program, pinged));
         written.map(|()| code)
     };
     let code = tokio::select! {
@@ -132,6 +129,23 @@ where
     };
     websocket::send(&mut writer, [&[ERROR], exit_status(code).to_string().as_bytes()]).await?;
     websocket::close(&mut writer).await
+}
+
+/// Passes on what the program writes, until it has ended.
+async fn write<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    mut output: mpsc::Receiver<(u8, Bytes)>,
+    mut pinged: mpsc::Receiver<Bytes>,
+) -> io::Result<()> {
+    loop {
+        tokio::select! {
+            Some(payload) = pinged.recv() => websocket::pong(writer, &payload).await?,
+            written = output.recv() => match written {
+                Some((channel, bytes)) => websocket::send(writer, [&[channel], &bytes]).await?,
+                None => return Ok(()),
+            },
+        }
+    }
 }
 
 /// Passes on what the client sends; ends when the client is gone.
@@ -203,7 +217,8 @@ impl Console {
     }
 
     pub(super) async fn err(&mut self, text: &str) {
-        let (channel, asked) = if self.streams.tty { (STDOUT, self.streams.stdout) } else { (STDERR, self.streams.stderr) };
+        let (channel, asked) =
+            if self.streams.tty { (STDOUT, self.streams.stdout) } else { (STDERR, self.streams.stderr) };
         self.write(channel, asked, text).await;
     }
 
@@ -240,7 +255,8 @@ impl Console {
         while let Some(mut bytes) = self.read().await {
             while !bytes.is_empty() {
                 let byte = bytes.split_to(1)[0];
-                let done = if self.streams.tty { self.key(byte, &mut line).await } else { plain(byte, &mut line) };
+                let done =
+                    if self.streams.tty { self.key(byte, &mut line).await } else { plain(byte, &mut line) };
                 if let Some(done) = done {
                     self.unread = bytes;
                     return done;
@@ -261,12 +277,8 @@ impl Console {
                 return Some(Line::Interrupted);
             }
             4 if line.is_empty() => return Some(Line::End),
-            8 | 127 => {
-                if line.pop().is_some() {
-                    self.out("\u{8} \u{8}").await;
-                }
-            }
-            0..=31 => {}
+            8 | 127 if line.pop().is_some() => self.out("\u{8} \u{8}").await,
+            0..=31 | 127 => {}
             _ if line.len() < MAX_LINE => {
                 line.push(byte);
                 self.raw(Bytes::copy_from_slice(&[byte])).await;
@@ -279,7 +291,9 @@ impl Console {
     /// Takes what arrives next; false when nothing more will.
     async fn receive(&mut self) -> bool {
         match self.input.recv().await {
-            Some(Input::Data(bytes)) if self.streams.stdin => self.unread = [&*self.unread, &*bytes].concat().into(),
+            Some(Input::Data(bytes)) if self.streams.stdin => {
+                self.unread = [&*self.unread, &*bytes].concat().into()
+            }
             Some(Input::Data(_)) => {}
             Some(Input::Size(rows, columns)) => self.size = (rows, columns),
             Some(Input::End) => self.ended = true,

@@ -62,10 +62,17 @@ struct Wanted {
 }
 
 /// Sends the log of a container, and goes on as it grows if that is asked for.
-pub(super) fn serve(store: &Arc<Store>, pod: &Value, container: &str, query: &Query) -> Result<Response<Body>> {
+pub(super) fn serve(
+    store: &Arc<Store>,
+    pod: &Value,
+    container: &str,
+    query: &Query,
+) -> Result<Response<Body>> {
     if query.flag("previous") {
         let name = object::name(pod);
-        return Err(Status::bad_request(format!("previous terminated container \"{container}\" in pod \"{name}\" not found")));
+        return Err(Status::bad_request(format!(
+            "previous terminated container \"{container}\" in pod \"{name}\" not found"
+        )));
     }
     let now = store.clock.now();
     let begun = object::created(pod).unwrap_or(now);
@@ -77,7 +84,8 @@ pub(super) fn serve(store: &Arc<Store>, pod: &Value, container: &str, query: &Qu
         timestamps: query.flag("timestamps"),
         follow: query.flag("follow"),
     };
-    let limit = query.number("limitBytes").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let limit =
+        query.number("limitBytes").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let lines = lines(Arc::clone(store), pod.clone(), log, wanted);
     let limited = lines.scan(limit, |left, line| {
         let line = line.split_at(line.len().min(*left)).0.to_owned();
@@ -87,10 +95,16 @@ pub(super) fn serve(store: &Arc<Store>, pod: &Value, container: &str, query: &Qu
     Ok(typed(StatusCode::OK, "text/plain", streamed(limited)))
 }
 
-fn lines(store: Arc<Store>, pod: Value, log: Log, wanted: Wanted) -> impl stream::Stream<Item = String> + Send {
+fn lines(
+    store: Arc<Store>,
+    pod: Value,
+    log: Log,
+    wanted: Wanted,
+) -> impl stream::Stream<Item = String> + Send {
     let now = store.clock.now();
     let count = log.count(now);
-    let first = (count.saturating_sub(KEPT)..count).find(|index| wanted.since.is_none_or(|since| log.written(*index) >= since));
+    let first = (count.saturating_sub(KEPT)..count)
+        .find(|index| wanted.since.is_none_or(|since| log.written(*index) >= since));
     let first = first.unwrap_or(count).max(wanted.tail.map_or(0, |tail| count.saturating_sub(tail)));
     let ready: VecDeque<String> = (first..count).map(|index| log.line(index, wanted.timestamps)).collect();
     let past = stream::iter(ready);
@@ -126,7 +140,8 @@ mod tests {
     async fn started(seconds: u64) -> (Arc<Store>, Value) {
         let store = Arc::new(Store::new(Clock::start(), HISTORY));
         let created = rfc3339(store.clock.now());
-        let pod = json!({"metadata": {"name": "p", "namespace": "a", "uid": "u", "creationTimestamp": created}});
+        let pod =
+            json!({"metadata": {"name": "p", "namespace": "a", "uid": "u", "creationTimestamp": created}});
         store.transact(|state| state.put(named("pods"), pod.clone())).unwrap();
         tokio::time::advance(Duration::from_secs(seconds)).await;
         (store, pod)

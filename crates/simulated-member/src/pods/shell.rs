@@ -50,6 +50,8 @@ pub(super) async fn run(console: Console, place: Place, program: Program) -> i32
     let mut shell = Shell { console, place, last: 0, exited: None };
     match program {
         Program::Command(words) => shell.command(&words, false).await,
+        // It writes nothing by itself and never ends.
+        Program::Attached if !shell.console.has_stdin() => std::future::pending().await,
         Program::Attached if shell.console.is_terminal() => shell.interact().await,
         Program::Attached => shell.cat().await,
     }
@@ -99,7 +101,8 @@ impl Shell {
             };
             before = command.joint;
             if !skipped {
-                let words: Vec<String> = command.words.iter().map(|word| word.expand(|name| self.value(name))).collect();
+                let words: Vec<String> =
+                    command.words.iter().map(|word| word.expand(|name| self.value(name))).collect();
                 self.last = Box::pin(self.command(&words, command.to_stderr)).await;
             }
             if let Some(code) = self.exited {
@@ -138,7 +141,9 @@ impl Shell {
                 Some(text) => self.print(&text, to_stderr).await,
                 None => {
                     let known = "echo, cat, env, printenv, hostname, id, whoami, pwd, date, seq, sleep, stty size, true, false, exit, sh";
-                    self.console.err(&format!("sh: {name}: not found (a simulated pod knows {known})\n")).await;
+                    self.console
+                        .err(&format!("sh: {name}: not found (a simulated pod knows {known})\n"))
+                        .await;
                     127
                 }
             },
@@ -166,7 +171,11 @@ impl Shell {
     }
 
     async fn print(&mut self, text: &str, to_stderr: bool) -> i32 {
-        if to_stderr { self.console.err(text).await } else { self.console.out(text).await }
+        if to_stderr {
+            self.console.err(text).await
+        } else {
+            self.console.out(text).await
+        }
         0
     }
 

@@ -61,10 +61,12 @@ pub(super) fn accept(request: &mut Request<Incoming>) -> Result<Accepted> {
 }
 
 fn key(headers: &HeaderMap) -> Result<String> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let text =
+        |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let upgrade = text(header::UPGRADE);
     if !upgrade.eq_ignore_ascii_case("websocket") {
-        let asked = if upgrade.is_empty() { "no upgrade".to_owned() } else { format!("an upgrade to {upgrade:?}") };
+        let asked =
+            if upgrade.is_empty() { "no upgrade".to_owned() } else { format!("an upgrade to {upgrade:?}") };
         return Err(Status::bad_request(format!(
             "a simulated member speaks WebSocket only, and this request asks for {asked}; kubectl 1.31 and later do by default"
         )));
@@ -76,12 +78,15 @@ fn key(headers: &HeaderMap) -> Result<String> {
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol> {
-    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let offers =
+        headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let offered: Vec<&str> = offers.flat_map(|value| value.split(',')).map(str::trim).collect();
     match () {
         () if offered.contains(&"v5.channel.k8s.io") => Ok(Protocol::V5),
         () if offered.contains(&"v4.channel.k8s.io") => Ok(Protocol::V4),
-        () => Err(Status::bad_request("none of the offered protocols is v5.channel.k8s.io or v4.channel.k8s.io")),
+        () => Err(Status::bad_request(
+            "none of the offered protocols is v5.channel.k8s.io or v4.channel.k8s.io",
+        )),
     }
 }
 
@@ -216,7 +221,11 @@ mod tests {
         };
         assert_eq!(key(&headers("WebSocket", "")).unwrap(), "k");
         let refused = key(&headers("SPDY/3.1", "")).unwrap_err();
-        assert!(refused.message.contains("WebSocket only") && refused.message.contains("SPDY/3.1"), "{}", refused.message);
+        assert!(
+            refused.message.contains("WebSocket only") && refused.message.contains("SPDY/3.1"),
+            "{}",
+            refused.message
+        );
         assert_eq!(protocol(&headers("", "v4.channel.k8s.io, v5.channel.k8s.io")).unwrap(), Protocol::V5);
         assert_eq!(protocol(&headers("", "v4.channel.k8s.io")).unwrap(), Protocol::V4);
         assert_eq!(protocol(&headers("", "channel.k8s.io")).unwrap_err().code, 400);
@@ -224,7 +233,8 @@ mod tests {
 
     #[tokio::test]
     async fn messages_are_put_together_from_frames() {
-        let bytes = [masked(0x02, b"he"), masked(0x89, b"!"), masked(0x80, b"llo"), masked(0x88, b"")].concat();
+        let bytes =
+            [masked(0x02, b"he"), masked(0x89, b"!"), masked(0x80, b"llo"), masked(0x88, b"")].concat();
         let mut reader = Reader::new(bytes.as_slice());
         assert_eq!(reader.next().await.unwrap(), Message::Ping(Bytes::from_static(b"!")));
         assert_eq!(reader.next().await.unwrap(), Message::Data(Bytes::from_static(b"hello")));
@@ -234,7 +244,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_frame_is_refused() {
-        for bytes in [&[0x82, 0x01, 0x00][..], &[0x82, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0, 1, 2, 3, 4], &[0x83, 0x80, 1, 2, 3, 4]] {
+        for bytes in [
+            &[0x82, 0x01, 0x00][..],
+            &[0x82, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0, 1, 2, 3, 4],
+            &[0x83, 0x80, 1, 2, 3, 4],
+        ] {
             assert!(Reader::new(bytes).next().await.is_err(), "{bytes:?}");
         }
     }

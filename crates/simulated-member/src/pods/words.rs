@@ -167,7 +167,8 @@ impl Cutter {
         }
         let braces = self.eat("{");
         let rest = &self.rest[self.at..];
-        let end = rest.iter().position(|one| !one.is_ascii_alphanumeric() && *one != '_').unwrap_or(rest.len());
+        let end =
+            rest.iter().position(|one| !one.is_ascii_alphanumeric() && *one != '_').unwrap_or(rest.len());
         let name: String = rest[..end].iter().collect();
         self.at += end;
         if braces {
@@ -184,7 +185,10 @@ mod tests {
     fn words(script: &str) -> Vec<Vec<String>> {
         let variable = |name: &str| format!("<{name}>");
         let commands = cut(script).unwrap();
-        commands.iter().map(|command| command.words.iter().map(|word| word.expand(variable)).collect()).collect()
+        commands
+            .iter()
+            .map(|command| command.words.iter().map(|word| word.expand(variable)).collect())
+            .collect()
     }
 
     #[test]
@@ -202,7 +206,10 @@ mod tests {
         let commands = cut("a && b || c; d >&2\ne").unwrap();
         let joints: Vec<Joint> = commands.iter().map(|command| command.joint).collect();
         assert_eq!(joints, [Joint::And, Joint::Or, Joint::Always, Joint::Always, Joint::Always]);
-        assert_eq!(commands.iter().map(|command| command.to_stderr).collect::<Vec<_>>(), [false, false, false, true, false]);
+        assert_eq!(
+            commands.iter().map(|command| command.to_stderr).collect::<Vec<_>>(),
+            [false, false, false, true, false]
+        );
     }
 
     #[test]

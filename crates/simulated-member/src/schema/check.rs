@@ -26,10 +26,18 @@ impl Schemas {
     }
 
     /// The keys of the outermost object that `name` does not have; those further below are taken out.
-    fn message(&self, name: &str, value: &mut Value, path: &str, unknown: &mut Vec<String>) -> Result<Vec<String>, String> {
+    fn message(
+        &self,
+        name: &str,
+        value: &mut Value,
+        path: &str,
+        unknown: &mut Vec<String>,
+    ) -> Result<Vec<String>, String> {
         let Some(map) = value.as_object_mut() else {
             return Err(format!("{path}: must be an object"));
         };
+        // What is null is not there.
+        map.retain(|_, value| !value.is_null());
         let fields = self.fields(name);
         let mut strange = Vec::new();
         for (key, value) in map.iter_mut() {
@@ -41,7 +49,13 @@ impl Schemas {
         Ok(strange)
     }
 
-    fn value(&self, kind: &Kind, value: &mut Value, path: &str, unknown: &mut Vec<String>) -> Result<(), String> {
+    fn value(
+        &self,
+        kind: &Kind,
+        value: &mut Value,
+        path: &str,
+        unknown: &mut Vec<String>,
+    ) -> Result<(), String> {
         if value.is_null() {
             return Ok(());
         }
@@ -56,11 +70,15 @@ impl Schemas {
             Kind::List(element) => {
                 let Some(list) = value.as_array_mut() else { return Err(format!("{path}: must be a list")) };
                 let mut elements = list.iter_mut().enumerate();
-                return elements.try_for_each(|(index, one)| self.value(element, one, &format!("{path}[{index}]"), unknown));
+                return elements.try_for_each(|(index, one)| {
+                    self.value(element, one, &format!("{path}[{index}]"), unknown)
+                });
             }
             Kind::Map(inner) => {
                 let Some(map) = value.as_object_mut() else { return Err(format!("{path}: must be a map")) };
-                return map.iter_mut().try_for_each(|(key, one)| self.value(inner, one, &join(path, key), unknown));
+                return map
+                    .iter_mut()
+                    .try_for_each(|(key, one)| self.value(inner, one, &join(path, key), unknown));
             }
             _ => {}
         }
@@ -76,7 +94,9 @@ fn scalar(kind: &Kind, value: &Value) -> Option<&'static str> {
         Kind::Int => (value.is_i64(), "an integer"),
         Kind::Bool => (value.is_boolean(), "true or false"),
         Kind::Bytes => (text.is_some_and(|text| STANDARD.decode(text).is_ok()), "base64"),
-        Kind::Time | Kind::MicroTime => (text.is_some_and(|text| clock::parse(text).is_some()), "a time as in RFC 3339"),
+        Kind::Time | Kind::MicroTime => {
+            (text.is_some_and(|text| clock::parse(text).is_some()), "a time as in RFC 3339")
+        }
         Kind::Quantity => (text.is_some() || value.is_number(), "a quantity"),
         Kind::IntOrString => (text.is_some() || value.is_i64(), "an integer or a string"),
         _ => (true, ""),
@@ -102,10 +122,13 @@ mod tests {
         });
         let unknown = Schemas::load().prune("Pod", &mut pod).unwrap();
         assert_eq!(unknown, ["spec.containers[0].imag", "spec.foo", "odd"]);
-        assert_eq!(pod, json!({
-            "kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "labels": {"any": "thing"}},
-            "spec": {"containers": [{"name": "c", "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]},
-        }));
+        assert_eq!(
+            pod,
+            json!({
+                "kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "labels": {"any": "thing"}},
+                "spec": {"containers": [{"name": "c", "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]},
+            })
+        );
     }
 
     #[test]
@@ -118,12 +141,21 @@ mod tests {
             ("Pod", json!({"spec": {"hostNetwork": 1}}), "spec.hostNetwork: must be true or false"),
             ("Secret", json!({"data": {"a": "%"}}), "data.a: must be base64"),
             ("ConfigMap", json!({"metadata": {"labels": {"a": 1}}}), "metadata.labels.a: must be a string"),
-            ("ConfigMap", json!({"metadata": {"creationTimestamp": "now"}}), "metadata.creationTimestamp: must be a time as in RFC 3339"),
-            ("Service", json!({"spec": {"ports": [{"targetPort": true}]}}), "spec.ports[0].targetPort: must be an integer or a string"),
+            (
+                "ConfigMap",
+                json!({"metadata": {"creationTimestamp": "now"}}),
+                "metadata.creationTimestamp: must be a time as in RFC 3339",
+            ),
+            (
+                "Service",
+                json!({"spec": {"ports": [{"targetPort": true}]}}),
+                "spec.ports[0].targetPort: must be an integer or a string",
+            ),
         ] {
             assert_eq!(schemas.prune(kind, &mut object).unwrap_err(), wrong);
         }
         let mut object = json!({"metadata": {"creationTimestamp": null}, "data": {"a": "b"}});
         assert_eq!(schemas.prune("ConfigMap", &mut object).unwrap(), [""; 0]);
+        assert_eq!(object, json!({"metadata": {}, "data": {"a": "b"}}));
     }
 }

@@ -51,7 +51,12 @@ fn deployment(deployment: &Value, name: Value, age: Value) -> Vec<Value> {
     let status = |field: &str| deployment["status"][field].as_u64().unwrap_or_default();
     let mut cells = vec![
         name,
-        format!("{}/{}", status("readyReplicas"), deployment["spec"]["replicas"].as_u64().unwrap_or_default()).into(),
+        format!(
+            "{}/{}",
+            status("readyReplicas"),
+            deployment["spec"]["replicas"].as_u64().unwrap_or_default()
+        )
+        .into(),
         status("updatedReplicas").into(),
         status("availableReplicas").into(),
         age,
@@ -63,8 +68,13 @@ fn deployment(deployment: &Value, name: Value, age: Value) -> Vec<Value> {
 fn replica_set(set: &Value, name: Value, age: Value) -> Vec<Value> {
     let number = |value: &Value| Value::from(value.as_u64().unwrap_or_default());
     let status = &set["status"];
-    let mut cells =
-        vec![name, number(&set["spec"]["replicas"]), number(&status["replicas"]), number(&status["readyReplicas"]), age];
+    let mut cells = vec![
+        name,
+        number(&set["spec"]["replicas"]),
+        number(&status["replicas"]),
+        number(&status["readyReplicas"]),
+        age,
+    ];
     cells.extend(template(set));
     cells
 }
@@ -73,7 +83,11 @@ fn replica_set(set: &Value, name: Value, age: Value) -> Vec<Value> {
 fn template(workload: &Value) -> [Value; 3] {
     let containers = items(&workload["spec"]["template"]["spec"]["containers"]);
     let joined = |name: &str| containers.iter().map(|one| field(one, name)).collect::<Vec<_>>().join(",");
-    [joined("name").into(), joined("image").into(), some(labels(&workload["spec"]["selector"]["matchLabels"]))]
+    [
+        joined("name").into(),
+        joined("image").into(),
+        some(labels(&workload["spec"]["selector"]["matchLabels"])),
+    ]
 }
 
 fn service(service: &Value, name: Value, age: Value) -> Vec<Value> {
@@ -93,7 +107,9 @@ fn service(service: &Value, name: Value, age: Value) -> Vec<Value> {
 }
 
 fn node(node: &Value, name: Value, age: Value) -> Vec<Value> {
-    let ready = items(&node["status"]["conditions"]).iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+    let ready = items(&node["status"]["conditions"])
+        .iter()
+        .any(|one| one["type"] == "Ready" && one["status"] == "True");
     let mut status = if ready { "Ready" } else { "NotReady" }.to_owned();
     if node["spec"]["unschedulable"] == true {
         status.push_str(",SchedulingDisabled");
@@ -118,7 +134,9 @@ fn node(node: &Value, name: Value, age: Value) -> Vec<Value> {
 }
 
 fn event(event: &Value, name: Value, now: OffsetDateTime) -> Vec<Value> {
-    let since = |time: &str| clock::parse(&field(event, time)).map_or("<unknown>".to_owned(), |time| clock::age(time, now));
+    let since = |time: &str| {
+        clock::parse(&field(event, time)).map_or("<unknown>".to_owned(), |time| clock::age(time, now))
+    };
     let about = &event["involvedObject"];
     let object = format!("{}/{}", field(about, "kind").to_lowercase(), field(about, "name"));
     vec![

@@ -17,7 +17,13 @@ impl Watched {
     fn new(store: &Arc<Store>, query: &str, form: Form) -> Self {
         let query = Query::parse(query);
         let selector = Selector::parse(named("configmaps"), query.text("labelSelector"), "").unwrap();
-        let view = View { resource: named("configmaps"), namespace: Some("a".to_owned()), selector, form, include: Include::Metadata };
+        let view = View {
+            resource: named("configmaps"),
+            namespace: Some("a".to_owned()),
+            selector,
+            form,
+            include: Include::Metadata,
+        };
         let lines = watch(store, view, &query).unwrap();
         Self { store: Arc::clone(store), lines: Box::pin(lines) }
     }
@@ -82,9 +88,12 @@ async fn objects_come_and_go_with_their_labels() {
     let second = put(&store, "a", "x", "yes");
     let third = put(&store, "a", "x", "no");
     assert_eq!(watched.next().await, told("ADDED", "x", second));
-    assert_eq!(watched.event().await["object"]["metadata"], json!({
-        "name": "x", "namespace": "a", "labels": {"l": "yes"}, "resourceVersion": third.to_string(),
-    }));
+    assert_eq!(
+        watched.event().await["object"]["metadata"],
+        json!({
+            "name": "x", "namespace": "a", "labels": {"l": "yes"}, "resourceVersion": third.to_string(),
+        })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +104,10 @@ async fn a_version_that_is_forgotten_is_gone() {
     }
     let mut watched = Watched::new(&store, "resourceVersion=2", Form::Object);
     let event = watched.event().await;
-    assert_eq!((&event["type"], &event["object"]["code"], &event["object"]["reason"]), (&json!("ERROR"), &json!(410), &json!("Expired")));
+    assert_eq!(
+        (&event["type"], &event["object"]["code"], &event["object"]["reason"]),
+        (&json!("ERROR"), &json!(410), &json!("Expired"))
+    );
     assert!(watched.lines.next().await.is_none());
 }
 
@@ -141,7 +153,8 @@ async fn it_ends_after_the_time_that_was_asked_for() {
     let mut watched = Watched::new(&store, "resourceVersion=1&timeoutSeconds=7", Form::Object);
     assert!(watched.lines.next().await.is_none());
     assert_eq!(begun.elapsed(), Duration::from_secs(7));
-    let mut watched = Watched::new(&store, "resourceVersion=1&timeoutSeconds=7&allowWatchBookmarks=1", Form::Object);
+    let mut watched =
+        Watched::new(&store, "resourceVersion=1&timeoutSeconds=7&allowWatchBookmarks=1", Form::Object);
     assert_eq!(watched.next().await, told("BOOKMARK", "", 1));
     assert!(watched.lines.next().await.is_none());
 }

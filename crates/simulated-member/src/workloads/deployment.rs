@@ -81,7 +81,13 @@ fn make_set(writer: &mut Writer<'_>, deployment: &Value, hash: &str, revision: u
 }
 
 /// Makes the set of the present template the latest, whichever it was before.
-fn revive(writer: &mut Writer<'_>, deployment: &Value, set: &Arc<Value>, latest: u64, wanted: &Value) -> Result<()> {
+fn revive(
+    writer: &mut Writer<'_>,
+    deployment: &Value,
+    set: &Arc<Value>,
+    latest: u64,
+    wanted: &Value,
+) -> Result<()> {
     if revision(set) == latest {
         return scale(writer, deployment, set, wanted);
     }

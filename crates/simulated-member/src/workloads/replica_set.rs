@@ -35,7 +35,9 @@ fn pods_of(writer: &Writer<'_>, set: &Value) -> Vec<Arc<Value>> {
     let uid = object::meta(set, "uid");
     let mut pods = writer.state.list(named("pods"), Some(object::namespace(set)));
     pods.retain(|pod| object::controller_uid(pod) == Some(uid));
-    pods.sort_by(|one, other| object::meta(one, "creationTimestamp").cmp(object::meta(other, "creationTimestamp")));
+    pods.sort_by(|one, other| {
+        object::meta(one, "creationTimestamp").cmp(object::meta(other, "creationTimestamp"))
+    });
     pods
 }
 

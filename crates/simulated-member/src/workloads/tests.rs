@@ -17,7 +17,7 @@ fn store() -> Store {
 
 fn write<T>(store: &Store, run: impl FnOnce(&mut Writer<'_>) -> T) -> T {
     let now = store.clock.now();
-    store.transact(|state| run(&mut Writer { state, now }))
+    store.transact(|state| run(&mut Writer { state, now, rehearsal: false }))
 }
 
 fn deployment(image: &str, replicas: u32) -> Value {
@@ -36,7 +36,10 @@ fn list(store: &Store, plural: &str) -> Vec<Arc<Value>> {
 }
 
 fn images(store: &Store) -> Vec<String> {
-    list(store, "pods").iter().map(|pod| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()).collect()
+    list(store, "pods")
+        .iter()
+        .map(|pod| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -112,7 +115,8 @@ fn a_pod_that_is_deleted_is_replaced() {
 #[test]
 fn what_a_deployment_owns_goes_with_it() {
     let store = store();
-    write(&store, |writer| writer.delete(named("deployments"), "a", "web", &Preconditions::default())).unwrap();
+    write(&store, |writer| writer.delete(named("deployments"), "a", "web", &Preconditions::default()))
+        .unwrap();
     assert!(list(&store, "pods").is_empty() && list(&store, "replicasets").is_empty());
 }
 
@@ -131,7 +135,8 @@ fn services_get_different_addresses() {
     let store = store();
     let make = |name: &str| {
         let service = json!({"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
-        write(&store, |writer| writer.create(named("services"), "a", service)).unwrap()["spec"]["clusterIP"].clone()
+        write(&store, |writer| writer.create(named("services"), "a", service)).unwrap()["spec"]["clusterIP"]
+            .clone()
     };
     assert_ne!(make("one"), make("two"));
 }

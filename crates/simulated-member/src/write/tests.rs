@@ -6,13 +6,14 @@ use crate::store::{HISTORY, Store};
 
 fn store() -> Store {
     let store = Store::new(Clock::start(), HISTORY);
-    write(&store, |writer| writer.create(named("namespaces"), "", json!({"metadata": {"name": "a"}}))).unwrap();
+    write(&store, |writer| writer.create(named("namespaces"), "", json!({"metadata": {"name": "a"}})))
+        .unwrap();
     store
 }
 
 fn write<T>(store: &Store, run: impl FnOnce(&mut Writer<'_>) -> T) -> T {
     let now = store.clock.now();
-    store.transact(|state| run(&mut Writer { state, now }))
+    store.transact(|state| run(&mut Writer { state, now, rehearsal: false }))
 }
 
 fn create(store: &Store, object: Value) -> Result<Arc<Value>> {
@@ -70,7 +71,8 @@ fn an_update_that_changes_nothing_has_no_new_version() {
 fn clients_cannot_set_what_is_the_servers() {
     let store = store();
     let first = create(&store, json!({"metadata": {"name": "x"}})).unwrap();
-    let object = json!({"metadata": {"name": "x", "creationTimestamp": "2000-01-01T00:00:00Z", "labels": {"a": "b"}}});
+    let object =
+        json!({"metadata": {"name": "x", "creationTimestamp": "2000-01-01T00:00:00Z", "labels": {"a": "b"}}});
     let second = update(&store, object, Part::Main).unwrap();
     assert_eq!(second["metadata"]["creationTimestamp"], first["metadata"]["creationTimestamp"]);
     assert_eq!(second["metadata"]["uid"], first["metadata"]["uid"]);
@@ -82,7 +84,8 @@ fn clients_cannot_set_what_is_the_servers() {
 fn status_and_the_rest_are_written_apart() {
     let store = store();
     let namespaces = named("namespaces");
-    let put = |object, part| write(&store, |writer| writer.update(namespaces, "", "a", object, part)).unwrap();
+    let put =
+        |object, part| write(&store, |writer| writer.update(namespaces, "", "a", object, part)).unwrap();
     let object = json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "status": {"phase": "Odd"}});
     let kept = put(object.clone(), Part::Main);
     assert_eq!((&kept["status"]["phase"], &kept["metadata"]["labels"]["x"]), (&json!("Active"), &json!("y")));
@@ -111,7 +114,8 @@ fn the_generation_counts_changes_of_the_spec() {
 fn finalizers_hold_a_deletion_up() {
     let store = store();
     create(&store, json!({"metadata": {"name": "x", "finalizers": ["f"]}})).unwrap();
-    let delete = || write(&store, |writer| writer.delete(named("configmaps"), "a", "x", &Preconditions::default()));
+    let delete =
+        || write(&store, |writer| writer.delete(named("configmaps"), "a", "x", &Preconditions::default()));
     let marked = delete().unwrap();
     assert!(!object::meta(&marked, "deletionTimestamp").is_empty());
     assert_eq!(delete().unwrap(), marked);
@@ -126,9 +130,13 @@ fn deletions_keep_to_their_preconditions() {
     let store = store();
     create(&store, json!({"metadata": {"name": "x"}})).unwrap();
     let wanted = Preconditions { uid: "another".to_owned(), ..Preconditions::default() };
-    let delete = |wanted: &Preconditions| write(&store, |writer| writer.delete(named("configmaps"), "a", "x", wanted));
+    let delete =
+        |wanted: &Preconditions| write(&store, |writer| writer.delete(named("configmaps"), "a", "x", wanted));
     assert_eq!(delete(&wanted).unwrap_err().code, 409);
-    assert_eq!(delete(&Preconditions { version: "0".to_owned(), ..Preconditions::default() }).unwrap_err().code, 409);
+    assert_eq!(
+        delete(&Preconditions { version: "0".to_owned(), ..Preconditions::default() }).unwrap_err().code,
+        409
+    );
     assert!(delete(&Preconditions::default()).is_ok());
 }
 

@@ -62,7 +62,8 @@ fn command(words: &[&str]) -> Program {
 async fn ran(script: &str) -> (String, String, i64) {
     let session = Session::begin("stdout=1&stderr=1", Protocol::V4, command(&["sh", "-c", script]));
     let seen = session.finish().await;
-    let code = seen.status["details"]["causes"][0]["message"].as_str().map_or(0, |code| code.parse().unwrap());
+    let code =
+        seen.status["details"]["causes"][0]["message"].as_str().map_or(0, |code| code.parse().unwrap());
     assert_eq!(seen.status["status"] == "Success", code == 0);
     (seen.stdout, seen.stderr, code)
 }
