@@ -50,6 +50,7 @@ mod validate;
 mod defaults;
 mod store;
 
+mod lifetime;
 mod route;
 mod respond;
 mod negotiate;

@@ -12,6 +12,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use crate::lifetime::Lifetime;
 use crate::object::{field, items};
 use crate::query::Query;
 use crate::respond::Body;
@@ -38,6 +39,8 @@ pub(crate) async fn serve(
     match (request.method(), action) {
         (&Method::GET, "log") => logs::serve(store, &pod, &container, &query),
         (&Method::GET | &Method::POST, "exec" | "attach") => {
+            let lifetime = request.extensions().get::<Lifetime>().cloned();
+            let lifetime = lifetime.ok_or_else(|| Status::internal("the connection is unknown"))?;
             let accepted = websocket::accept(&mut request)?;
             let program = match action {
                 "exec" => shell::Program::Command(query.all("command").map(str::to_owned).collect()),
@@ -45,7 +48,8 @@ pub(crate) async fn serve(
             };
             let place = shell::Place::of(&pod, &container);
             let streams = console::Streams::asked(&query)?;
-            tokio::spawn(console::run(accepted.upgrade, accepted.protocol, streams, move |console| {
+            let (upgrade, protocol) = (accepted.upgrade, accepted.protocol);
+            lifetime.spawn(console::run(upgrade, protocol, streams, |console| {
                 shell::run(console, place, program)
             }));
             Ok(accepted.response)

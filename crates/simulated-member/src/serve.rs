@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::faults::Listening;
 use crate::handle::Handler;
+use crate::lifetime::Lifetime;
 use crate::respond::Body;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -156,8 +157,11 @@ impl Server {
         Future: Send + 'static,
     > + use<> {
         let handler = Arc::clone(&self.handler);
-        service_fn(move |request| {
+        let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
+        let lifetime = Lifetime { stop, reset: connection.reset.clone(), tasks };
+        service_fn(move |mut request: Request<Incoming>| {
             let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));
+            request.extensions_mut().insert(lifetime.clone());
             async move { handler.handle(&connection, request).await }
         })
     }

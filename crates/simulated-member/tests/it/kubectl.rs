@@ -355,6 +355,26 @@ async fn exec_and_attach_reach_the_shell() -> Result<()> {
 }
 
 #[tokio::test]
+async fn sessions_end_when_they_are_cut_and_with_the_member() -> Result<()> {
+    let world = World::new().await?;
+    let command = ["exec", "alone", "--", "sh", "-c", "echo up; sleep 100000"];
+    let mut children = Vec::new();
+    for _ in 0..2 {
+        let mut child = world.command(&command)?.spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await?.unwrap(), "up");
+        children.push((child, lines));
+        if children.len() == 1 {
+            world.member.faults().disconnect();
+            assert!(!children[0].0.wait().await?.success());
+        }
+    }
+    world.member.stop().await;
+    assert!(!children[1].0.wait().await?.success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_said() -> Result<()> {
     let world = World::new().await?;
     let output = world.command(&["port-forward", "alone", ":80"])?.output().await?;
