@@ -1,87 +1,76 @@
 //! Which part of the member answers which path.
 
-use std::sync::Arc;
-
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::cluster::{Cluster, VERSION};
 use crate::respond::{Body, json, text};
 use crate::route::Target;
-use crate::schema::Schemas;
 use crate::status::{Result, Status};
-use crate::store::Store;
 use crate::user::User;
 use crate::{discovery, negotiate, objects, openapi, pods, reviews};
 
-/// The version that the member says it is of.
-pub(crate) const VERSION: &str = "v1.34.0+simulated";
-
-/// What the member has and what it knows of it.
-#[derive(Debug)]
-pub(crate) struct Api {
-    pub(crate) store: Arc<Store>,
-    pub(crate) schemas: Schemas,
+/// Answers a request that `user` makes.
+pub(crate) async fn serve(
+    cluster: &Cluster,
+    user: &User,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
+    let path = request.uri().path().to_owned();
+    let open = matches!(path.as_str(), "/version" | "/healthz" | "/livez" | "/readyz");
+    if user.is_anonymous() && !open {
+        return Err(Status::unauthorized());
+    }
+    if let Some(target) = Target::parse(&path) {
+        return match target.subresource.as_deref() {
+            None | Some("status" | "scale") if is_known(&target) => {
+                objects::serve(cluster, &target, request).await
+            }
+            Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
+                pods::serve(&cluster.store, &target, request).await
+            }
+            _ => Err(Status::no_route()),
+        };
+    }
+    if let Some(plural) = review(&path) {
+        return reviews::serve(plural, user, cluster, request).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let known = document(cluster, &request).is_some();
+        return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
+    }
+    document(cluster, &request).ok_or_else(Status::no_route)
 }
 
-impl Api {
-    /// Answers a request that `user` makes.
-    pub(crate) async fn serve(&self, user: &User, request: Request<Incoming>) -> Result<Response<Body>> {
-        let path = request.uri().path().to_owned();
-        let open = matches!(path.as_str(), "/version" | "/healthz" | "/livez" | "/readyz");
-        if user.is_anonymous() && !open {
-            return Err(Status::unauthorized());
+/// The documents that are the same for everybody.
+fn document(cluster: &Cluster, request: &Request<Incoming>) -> Option<Response<Body>> {
+    let path = request.uri().path();
+    let ok = |value: &Value| json(StatusCode::OK, value);
+    let aggregated = negotiate::aggregated_discovery(request.headers());
+    match path {
+        "/" => Some(ok(&index())),
+        "/version" | "/version/" => Some(ok(&version())),
+        "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
+        "/api" | "/api/" | "/apis" | "/apis/" => {
+            let core = path.starts_with("/api/") || path == "/api";
+            Some(match aggregated {
+                Some(version) => aggregated_answer(version, core),
+                None if core => ok(&discovery::versions()),
+                None => ok(&discovery::groups()),
+            })
         }
-        if let Some(target) = Target::parse(&path) {
-            return match target.subresource.as_deref() {
-                None | Some("status" | "scale") if is_known(&target) => {
-                    objects::serve(self, &target, request).await
-                }
-                Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
-                    pods::serve(&self.store, &target, request).await
-                }
-                _ => Err(Status::no_route()),
-            };
-        }
-        if let Some(plural) = review(&path) {
-            return reviews::serve(plural, user, self, request).await;
-        }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let known = self.document(&request).is_some();
-            return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
-        }
-        self.document(&request).ok_or_else(Status::no_route)
-    }
-
-    /// The documents that are the same for everybody.
-    fn document(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-        let path = request.uri().path();
-        let ok = |value: &Value| json(StatusCode::OK, value);
-        let aggregated = negotiate::aggregated_discovery(request.headers());
-        match path {
-            "/" => Some(ok(&index())),
-            "/version" | "/version/" => Some(ok(&version())),
-            "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
-            "/api" | "/api/" | "/apis" | "/apis/" => {
-                let core = path.starts_with("/api/") || path == "/api";
-                Some(match aggregated {
-                    Some(version) => aggregated_answer(version, core),
-                    None if core => ok(&discovery::versions()),
-                    None => ok(&discovery::groups()),
-                })
+        "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
+        _ => openapi::document(&cluster.schemas, request).or_else(|| {
+            let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
+            match rest.split_once('/') {
+                None => discovery::group(rest),
+                Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
+                Some(_) => None,
             }
-            "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
-            _ => openapi::document(&self.schemas, request).or_else(|| {
-                let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
-                match rest.split_once('/') {
-                    None => discovery::group(rest),
-                    Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
-                    Some(_) => None,
-                }
-                .as_ref()
-                .map(ok)
-            }),
-        }
+            .as_ref()
+            .map(ok)
+        }),
     }
 }
 

@@ -43,9 +43,9 @@ mod list;
 mod watch;
 mod table;
 mod scale;
+mod cluster;
 
 mod write;
-mod workloads;
 mod validate;
 mod defaults;
 mod store;

@@ -13,9 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::api::Api;
 use crate::authn::Authenticator;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::faults::Faults;
 use crate::handle::Handler;
 use crate::pki::{Ca, ClientCa, Identity};
@@ -94,8 +94,8 @@ impl Builder {
         let listener =
             TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
         let address = listener.local_addr().context("the address that was bound")?;
-        let api = Api { store, schemas: Schemas::load() };
-        let handler = Arc::new(Handler { api, authenticator, recorder: Recorder::default(), faults });
+        let cluster = Cluster { store, schemas: Schemas::load() };
+        let handler = Arc::new(Handler { cluster, authenticator, recorder: Recorder::default(), faults });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = Arc::new(Server {
             address,

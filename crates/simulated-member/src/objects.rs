@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::cluster::Cluster;
 use crate::list;
 use crate::negotiate::{self, Form};
 use crate::object::{self, set_meta};
@@ -23,17 +23,21 @@ use crate::watch::{self, View};
 use crate::write::{self, Part, Preconditions, Writer};
 
 /// Serves a request for a collection, an object, its status or its scale.
-pub(crate) async fn serve(api: &Api, target: &Target, request: Request<Incoming>) -> Result<Response<Body>> {
+pub(crate) async fn serve(
+    cluster: &Cluster,
+    target: &Target,
+    request: Request<Incoming>,
+) -> Result<Response<Body>> {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let view = view(target, request.headers(), &query)?;
-    let asked = Asked { api, target, view: &view, query: &query };
+    let asked = Asked { cluster, target, view: &view, query: &query };
     match (request.method().clone(), target.name.is_some()) {
         (Method::GET, _) if query.flag("watch") && target.subresource.is_none() => {
-            let lines = watch::watch(&api.store, view, &query)?;
+            let lines = watch::watch(&cluster.store, view, &query)?;
             Ok(typed(StatusCode::OK, "application/json", streamed(lines)))
         }
         (Method::GET | Method::HEAD, false) => {
-            Ok(json(StatusCode::OK, &list::list(&api.store, &view, &query)?))
+            Ok(json(StatusCode::OK, &list::list(&cluster.store, &view, &query)?))
         }
         (Method::GET | Method::HEAD, true) => asked.get(),
         (Method::POST, false) => asked.create(request).await,
@@ -63,7 +67,7 @@ fn view(target: &Target, headers: &HeaderMap, query: &Query) -> Result<View> {
 /// One request, without its body.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
-    api: &'a Api,
+    cluster: &'a Cluster,
     target: &'a Target,
     view: &'a View,
     query: &'a Query,
@@ -72,8 +76,10 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn get(self) -> Result<Response<Body>> {
         let target = self.target;
-        let found =
-            self.api.store.transact(|state| state.get(target.resource, target.namespace(), target.name()));
+        let found = self
+            .cluster
+            .store
+            .transact(|state| state.get(target.resource, target.namespace(), target.name()));
         let object = found.ok_or_else(|| Status::not_found(target.resource, target.name()))?;
         Ok(if scale::is_asked(target) {
             json(StatusCode::OK, &scale::of(&object))
@@ -83,7 +89,7 @@ impl Asked<'_> {
     }
 
     async fn create(self, request: Request<Incoming>) -> Result<Response<Body>> {
-        let mut object = negotiate::document(&self.api.schemas, request).await?;
+        let mut object = negotiate::document(&self.cluster.schemas, request).await?;
         let target = self.target;
         if target.resource.namespaced && target.namespace.is_none() {
             return Err(Status::bad_request("an empty namespace may not be set during creation"));
@@ -96,7 +102,7 @@ impl Asked<'_> {
     }
 
     async fn update(self, request: Request<Incoming>) -> Result<Response<Body>> {
-        let mut object = negotiate::document(&self.api.schemas, request).await?;
+        let mut object = negotiate::document(&self.cluster.schemas, request).await?;
         let unknown = self.check(&mut object)?;
         let kept = self.write(self.query.is_dry_run(), |writer| self.put(writer, object))?;
         Ok(self.shown(StatusCode::OK, &kept, &unknown))
@@ -110,7 +116,7 @@ impl Asked<'_> {
             ));
         }
         // Kubernetes' type of a patch says how it is meant, not how it is written: JSON is YAML.
-        let change = negotiate::document(&self.api.schemas, request).await?;
+        let change = negotiate::document(&self.cluster.schemas, request).await?;
         let (code, kept, unknown) =
             self.write(self.query.is_dry_run(), |writer| self.change(writer, format, &change))?;
         Ok(self.shown(code, &kept, &unknown))
@@ -150,7 +156,7 @@ impl Asked<'_> {
     }
 
     async fn delete(self, request: Request<Incoming>) -> Result<Response<Body>> {
-        let options = negotiate::document(&self.api.schemas, request).await?;
+        let options = negotiate::document(&self.cluster.schemas, request).await?;
         let dry =
             self.query.is_dry_run() || object::items(&options["dryRun"]).iter().any(|value| value == "All");
         let wanted = Preconditions {
@@ -199,7 +205,7 @@ impl Asked<'_> {
             Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
         };
         let mut pruned = object.clone();
-        let unknown = self.api.schemas.prune(kind, &mut pruned).map_err(cannot)?;
+        let unknown = self.cluster.schemas.prune(kind, &mut pruned).map_err(cannot)?;
         let named: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         let named = match self.query.text("fieldValidation") {
             "Strict" if !named.is_empty() => {
@@ -214,7 +220,7 @@ impl Asked<'_> {
 
     /// Runs a write, or only finds out what it would do.
     fn write<T>(self, dry: bool, run: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
-        let store = &self.api.store;
+        let store = &self.cluster.store;
         let now = store.clock.now();
         let run = |state: &mut _| run(&mut Writer { state, now, rehearsal: dry });
         if dry { store.rehearse(run) } else { store.transact(run) }
@@ -225,7 +231,7 @@ impl Asked<'_> {
         let own_kind = object["kind"] == self.view.resource.kind;
         let mut response = match self.view.form {
             Form::Table if own_kind => {
-                let now = self.api.store.clock.now();
+                let now = self.cluster.store.clock.now();
                 let mut table = table::table(self.view.resource, [object], self.view.include, now);
                 table["metadata"]["resourceVersion"] = object["metadata"]["resourceVersion"].clone();
                 json(code, &table)

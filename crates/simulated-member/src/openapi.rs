@@ -82,7 +82,7 @@ fn v2(schemas: &Schemas) -> Value {
 }
 
 fn info() -> Value {
-    json!({"title": "Simulated member", "version": crate::api::VERSION})
+    json!({"title": "Simulated member", "version": crate::cluster::VERSION})
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn node(cluster: &str, now: &str) -> Value {
                 condition("Ready", "True", "KubeletReady"),
             ],
             "nodeInfo": {
-                "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": crate::api::VERSION,
+                "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": crate::cluster::VERSION,
                 "osImage": "none (simulated)", "kernelVersion": "none", "containerRuntimeVersion": "simulated://1",
                 "kubeProxyVersion": "", "machineID": "", "systemUUID": "", "bootID": "",
             },

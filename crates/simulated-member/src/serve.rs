@@ -10,7 +10,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::faults::Listening;
-use crate::handle::Handler;
+use crate::handle::{Connection, Handler};
 use crate::lifetime::Lifetime;
 use crate::respond::Body;
 
@@ -36,16 +35,6 @@ pub(crate) struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) connections: AtomicU64,
-}
-
-/// What a request should know of its connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    /// Counted from one.
-    pub(crate) number: u64,
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// Resets the connection when cancelled.
-    pub(crate) reset: CancellationToken,
 }
 
 impl Server {

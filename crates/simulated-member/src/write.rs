@@ -1,5 +1,7 @@
 //! Create, update and delete: what one request does to the objects, and what follows from it.
 
+mod workloads;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ use crate::object::{self, set_meta, unset};
 use crate::resources::{Resource, named};
 use crate::status::{Result, Status};
 use crate::store::{Key, State};
-use crate::{defaults, validate, workloads};
+use crate::{defaults, validate};
 
 /// A transaction that writes at one moment.
 #[derive(Debug)]

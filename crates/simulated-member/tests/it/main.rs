@@ -5,4 +5,5 @@ mod client;
 mod faults;
 mod identity;
 mod kubectl;
+mod order;
 mod protocol;
