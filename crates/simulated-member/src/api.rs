@@ -13,11 +13,7 @@ use crate::{discovery, negotiate, objects, openapi, pods, reviews};
 
 /// Answers a request that `user` makes.
 pub(crate) async fn serve(
-<<<<<<< HEAD
-    store: &Arc<Store>,
-=======
     cluster: &Cluster,
->>>>>>> sim
     user: &User,
     request: Request<Incoming>,
 ) -> Result<Response<Body>> {
@@ -29,11 +25,7 @@ pub(crate) async fn serve(
     if let Some(target) = Target::parse(&path) {
         return match target.subresource.as_deref() {
             None | Some("status" | "scale") if is_known(&target) => {
-<<<<<<< HEAD
-                objects::serve(store, &target, request).await
-=======
                 objects::serve(cluster, &target, request).await
->>>>>>> sim
             }
             Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
                 pods::serve(&cluster.store, &target, request).await
@@ -45,13 +37,6 @@ pub(crate) async fn serve(
         return reviews::serve(plural, user, cluster, request).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-<<<<<<< HEAD
-        return Err(if document(&request).is_some() {
-            Status::method_not_allowed()
-        } else {
-            Status::no_route()
-        });
-=======
         let known = document(cluster, &request).is_some();
         return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
     }
@@ -86,7 +71,6 @@ fn document(cluster: &Cluster, request: &Request<Incoming>) -> Option<Response<B
             .as_ref()
             .map(ok)
         }),
->>>>>>> sim
     }
 }
 

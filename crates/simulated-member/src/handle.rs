@@ -55,11 +55,7 @@ impl Handler {
             (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => {
                 Ok(huge_list(objects, bytes))
             }
-<<<<<<< HEAD
-            (Ok(caller), _) => api::serve(&self.store, &caller.user, request).await,
-=======
             (Ok(caller), _) => api::serve(&self.cluster, &caller.user, request).await,
->>>>>>> sim
             (Err(status), _) => Err(status),
         };
         let mut response = answer.unwrap_or_else(|status| status.response());

@@ -24,11 +24,7 @@ use crate::write::{self, Part, Preconditions, Writer};
 
 /// Serves a request for a collection, an object, its status or its scale.
 pub(crate) async fn serve(
-<<<<<<< HEAD
-    store: &Arc<Store>,
-=======
     cluster: &Cluster,
->>>>>>> sim
     target: &Target,
     request: Request<Incoming>,
 ) -> Result<Response<Body>> {
@@ -43,22 +39,12 @@ pub(crate) async fn serve(
         (Method::GET | Method::HEAD, false) => {
             Ok(json(StatusCode::OK, &list::list(&cluster.store, &view, &query)?))
         }
-<<<<<<< HEAD
-        (Method::POST, false) => create(store, target, &view, &query, request).await,
-        (Method::PUT, true) => update(store, target, &view, &query, request).await,
-        (Method::PATCH, true) => patch(store, target, &view, &query, request).await,
-        (Method::DELETE, true) if target.subresource.is_none() => {
-            delete(store, target, &query, request).await
-        }
-        (Method::DELETE, false) => delete_collection(store, &view, &query),
-=======
         (Method::GET | Method::HEAD, true) => asked.get(),
         (Method::POST, false) => asked.create(request).await,
         (Method::PUT, true) => asked.update(request).await,
         (Method::PATCH, true) => asked.patch(request).await,
         (Method::DELETE, true) if target.subresource.is_none() => asked.delete(request).await,
         (Method::DELETE, false) => asked.delete_collection(),
->>>>>>> sim
         _ => Err(Status::method_not_allowed()),
     }
 }
@@ -115,84 +101,6 @@ impl Asked<'_> {
         Ok(self.shown(StatusCode::CREATED, &made, &unknown))
     }
 
-<<<<<<< HEAD
-/// Runs a write, or only finds out what it would do.
-fn write<T>(store: &Store, dry: bool, run: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
-    let now = store.clock.now();
-    let run = |state: &mut _| run(&mut Writer { state, now });
-    if dry { store.rehearse(run) } else { store.transact(run) }
-}
-
-async fn create(
-    store: &Store,
-    target: &Target,
-    view: &View,
-    query: &Query,
-    request: Request<Incoming>,
-) -> Result<Response<Body>> {
-    let object = negotiate::document(request).await?;
-    if target.resource.namespaced && target.namespace.is_none() {
-        return Err(Status::bad_request("an empty namespace may not be set during creation"));
-    }
-    let made = write(store, query.is_dry_run(), |writer| {
-        writer.create(target.resource, target.namespace(), object)
-    })?;
-    Ok(shown(store, view, StatusCode::CREATED, &made))
-}
-
-async fn update(
-    store: &Store,
-    target: &Target,
-    view: &View,
-    query: &Query,
-    request: Request<Incoming>,
-) -> Result<Response<Body>> {
-    let object = negotiate::document(request).await?;
-    let kept = write(store, query.is_dry_run(), |writer| put(writer, target, object))?;
-    Ok(shown(store, view, StatusCode::OK, &kept))
-}
-
-/// Puts an object, or the part of it that the path names, in the place of what is there.
-fn put(writer: &mut Writer<'_>, target: &Target, object: Value) -> Result<Arc<Value>> {
-    let (resource, namespace, name) = (target.resource, target.namespace(), target.name());
-    if scale::is_asked(target) {
-        let scaled = scale::apply(writer, target, &object)?;
-        return Ok(Arc::new(scale::of(&scaled)));
-    }
-    let part = if target.subresource.is_some() { Part::Status } else { Part::Main };
-    writer.update(resource, namespace, name, object, part)
-}
-
-async fn patch(
-    store: &Store,
-    target: &Target,
-    view: &View,
-    query: &Query,
-    request: Request<Incoming>,
-) -> Result<Response<Body>> {
-    let format = Format::of(negotiate::content_type(request.headers()))?;
-    if format == Format::Apply && query.text("fieldManager").is_empty() {
-        return Err(Status::bad_request(
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-        ));
-    }
-    let change = negotiate::document(request).await?;
-    let (code, kept) =
-        write(store, query.is_dry_run(), |writer| change_or_make(writer, target, format, &change))?;
-    Ok(shown(store, view, code, &kept))
-}
-
-fn change_or_make(
-    writer: &mut Writer<'_>,
-    target: &Target,
-    format: Format,
-    change: &Value,
-) -> Result<(StatusCode, Arc<Value>)> {
-    let (resource, namespace, name) = (target.resource, target.namespace(), target.name());
-    let Some(old) = writer.state.get(resource, namespace, name) else {
-        if format != Format::Apply || target.subresource.is_some() {
-            return Err(Status::not_found(resource, name));
-=======
     async fn update(self, request: Request<Incoming>) -> Result<Response<Body>> {
         let mut object = negotiate::document(&self.cluster.schemas, request).await?;
         let unknown = self.check(&mut object)?;
@@ -206,7 +114,6 @@ fn change_or_make(
             return Err(Status::unprocessable(
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
             ));
->>>>>>> sim
         }
         // Kubernetes' type of a patch says how it is meant, not how it is written: JSON is YAML.
         let change = negotiate::document(&self.cluster.schemas, request).await?;
@@ -215,27 +122,6 @@ fn change_or_make(
         Ok(self.shown(code, &kept, &unknown))
     }
 
-<<<<<<< HEAD
-async fn delete(
-    store: &Store,
-    target: &Target,
-    query: &Query,
-    request: Request<Incoming>,
-) -> Result<Response<Body>> {
-    let options = negotiate::document(request).await?;
-    let dry = query.is_dry_run() || object::items(&options["dryRun"]).iter().any(|value| value == "All");
-    let wanted = Preconditions {
-        uid: object::field(&options, "preconditions.uid"),
-        version: object::field(&options, "preconditions.resourceVersion"),
-    };
-    let (resource, namespace, name) = (target.resource, target.namespace(), target.name());
-    let last = write(store, dry, |writer| writer.delete(resource, namespace, name, &wanted))?;
-    let remains = object::items(&last["metadata"]["finalizers"]);
-    let answers_with_object =
-        [named("pods"), named("serviceaccounts"), named("services")].contains(&resource);
-    if answers_with_object || !remains.is_empty() {
-        return Ok(json(StatusCode::OK, &last));
-=======
     /// Applies a patch; server-side apply makes the object if it is not there.
     fn change(
         self,
@@ -257,25 +143,8 @@ async fn delete(
         let mut after = patch::apply(format, &before, change)?;
         let unknown = self.check(&mut after)?;
         Ok((StatusCode::OK, self.put(writer, after)?, unknown))
->>>>>>> sim
     }
 
-<<<<<<< HEAD
-fn delete_collection(store: &Store, view: &View, query: &Query) -> Result<Response<Body>> {
-    let gone = write(store, query.is_dry_run(), |writer| {
-        let mut selected = writer.state.list(view.resource, view.namespace.as_deref());
-        selected.retain(|object| view.selector.matches(object));
-        for object in &selected {
-            match writer.delete(
-                view.resource,
-                object::namespace(object),
-                object::name(object),
-                &Preconditions::default(),
-            ) {
-                // It may have gone with its owner.
-                Err(status) if status.code != 404 => return Err(status),
-                _ => {}
-=======
     /// Puts an object, or the part of it that the path names, in the place of what is there.
     fn put(self, writer: &mut Writer<'_>, object: Value) -> Result<Arc<Value>> {
         let target = self.target;
@@ -374,7 +243,6 @@ fn delete_collection(store: &Store, view: &View, query: &Query) -> Result<Respon
             let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
                 response.headers_mut().append(header::WARNING, value);
->>>>>>> sim
             }
         }
         response

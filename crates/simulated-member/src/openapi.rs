@@ -1,11 +1,3 @@
-<<<<<<< HEAD
-//! OpenAPI documents.
-use crate::respond::Body;
-use http::{Request, Response};
-use hyper::body::Incoming;
-pub(crate) fn document(_request: &Request<Incoming>) -> Option<Response<Body>> {
-    None
-=======
 //! OpenAPI, versions 2 and 3: enough for `kubectl explain` and for what `kubectl apply` looks up.
 
 mod paths;
@@ -144,5 +136,4 @@ mod tests {
         assert_eq!(pod["containers"]["x-kubernetes-patch-merge-key"], "name");
         assert_eq!(index()["paths"]["apis/apps/v1"]["serverRelativeURL"], "/openapi/v3/apis/apps/v1?hash=1");
     }
->>>>>>> sim
 }

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-//! What happens inside pods.
-=======
 //! What happens inside pods: logs, commands and what is attached to them.
 
 mod console;
@@ -18,22 +15,10 @@ use serde_json::Value;
 use crate::lifetime::Lifetime;
 use crate::object::{field, items};
 use crate::query::Query;
->>>>>>> sim
 use crate::respond::Body;
 use crate::route::Target;
 use crate::status::{Result, Status};
 use crate::store::Store;
-<<<<<<< HEAD
-use http::{Request, Response};
-use hyper::body::Incoming;
-use std::sync::Arc;
-pub(crate) async fn serve(
-    _store: &Arc<Store>,
-    _target: &Target,
-    _request: Request<Incoming>,
-) -> Result<Response<Body>> {
-    Err(Status::no_route())
-=======
 
 /// Answers a request for something inside a pod.
 pub(crate) async fn serve(
@@ -103,5 +88,4 @@ mod tests {
         assert_eq!(container(&pod, "b").unwrap(), "b");
         assert!(container(&pod, "").unwrap_err().message.ends_with("choose one of: [a b]"));
     }
->>>>>>> sim
 }

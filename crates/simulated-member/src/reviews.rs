@@ -15,11 +15,7 @@ use crate::user::User;
 pub(crate) async fn serve(
     plural: &str,
     user: &User,
-<<<<<<< HEAD
-    clock: Clock,
-=======
     cluster: &Cluster,
->>>>>>> sim
     request: Request<Incoming>,
 ) -> Result<Response<Body>> {
     if request.method() != Method::POST {

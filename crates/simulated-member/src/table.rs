@@ -38,77 +38,6 @@ struct Column {
 /// The columns as one text: `+` before those that only `-o wide` shows, `#` before those that are numbers.
 fn titles(resource: &Resource) -> &'static str {
     match resource.kind {
-<<<<<<< HEAD
-        "Pod" => vec![
-            name,
-            text("Ready"),
-            text("Status"),
-            text("Restarts"),
-            age(),
-            wide("IP"),
-            wide("Node"),
-            wide("Nominated Node"),
-            wide("Readiness Gates"),
-        ],
-        "Deployment" => vec![
-            name,
-            text("Ready"),
-            number("Up-to-date"),
-            number("Available"),
-            age(),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "ReplicaSet" => vec![
-            name,
-            number("Desired"),
-            number("Current"),
-            number("Ready"),
-            age(),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "Service" => vec![
-            name,
-            text("Type"),
-            text("Cluster-IP"),
-            text("External-IP"),
-            text("Port(s)"),
-            age(),
-            wide("Selector"),
-        ],
-        "Node" => vec![
-            name,
-            text("Status"),
-            text("Roles"),
-            age(),
-            text("Version"),
-            wide("Internal-IP"),
-            wide("External-IP"),
-            wide("OS-Image"),
-            wide("Kernel-Version"),
-            wide("Container-Runtime"),
-        ],
-        "Event" => vec![
-            text("Last Seen"),
-            text("Type"),
-            text("Reason"),
-            text("Object"),
-            wide("Subobject"),
-            wide("Source"),
-            text("Message"),
-            wide("First Seen"),
-            wide("Count"),
-            Column { name: "Name", kind: "string", wide: true },
-        ],
-        "Namespace" => vec![name, text("Status"), age()],
-        "ConfigMap" => vec![name, number("Data"), age()],
-        "Secret" => vec![name, text("Type"), number("Data"), age()],
-        "ServiceAccount" => vec![name, number("Secrets"), age()],
-        _ => vec![name, age()],
-=======
         "Pod" => "Name|Ready|Status|Restarts|Age|+IP|+Node|+Nominated Node|+Readiness Gates",
         "Deployment" => "Name|Ready|#Up-to-date|#Available|Age|+Containers|+Images|+Selector",
         "ReplicaSet" => "Name|#Desired|#Current|#Ready|Age|+Containers|+Images|+Selector",
@@ -122,7 +51,6 @@ fn titles(resource: &Resource) -> &'static str {
         "Secret" => "Name|Type|#Data|Age",
         "ServiceAccount" => "Name|#Secrets|Age",
         _ => "Name|Age",
->>>>>>> sim
     }
 }
 
