@@ -130,7 +130,20 @@ impl Authenticator {
     /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; the connection is then asked to close, as it is on HTTP/2 for callers without
     /// credentials (rule 64).
     pub async fn authenticate(&self, connection: &Connection, parts: &mut Parts) -> Result<UserInfo, Error> {
-        self.authenticate_at(connection, parts, SystemTime::now()).await
+        self.authenticate_at(connection, parts, SystemTime::now(), self.anonymous).await
+    }
+
+    /// As [`Authenticator::authenticate`], on a path that everybody may use: who shows no credential is anonymous there,
+    /// also where anonymous requests are off.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`], for wrong credentials only.
+    pub async fn authenticate_on_open_path(
+        &self,
+        connection: &Connection,
+        parts: &mut Parts,
+    ) -> Result<UserInfo, Error> {
+        self.authenticate_at(connection, parts, SystemTime::now(), true).await
     }
 
     async fn authenticate_at(
@@ -138,11 +151,12 @@ impl Authenticator {
         connection: &Connection,
         parts: &mut Parts,
         now: SystemTime,
+        anonymous: bool,
     ) -> Result<UserInfo, Error> {
         let asked = Asked { connection, headers: &parts.headers, now };
         let user = match first_success(&self.schemes, &asked).await {
             Ok(Some(user)) => Ok(user.completed()),
-            Ok(None) if self.anonymous => Ok(UserInfo::anonymous()),
+            Ok(None) if anonymous => Ok(UserInfo::anonymous()),
             Ok(None) => Err(self.refusal("no credential was presented", None)),
             Err(reasons) => {
                 Err(self.refusal("the credential is not accepted, the server's log says why", Some(reasons)))

@@ -153,6 +153,12 @@ impl Authorizer {
         Ok(Permit { user, target })
     }
 
+    /// Whether everybody may use `target`, whoever they are (rule 18).
+    #[must_use]
+    pub fn is_open(&self, target: &impl Target) -> bool {
+        target.attributes(&self.policy).all(|attributes| self.always_allow.allows(&attributes))
+    }
+
     /// Administrators, then open paths, then the decider (rule 85).
     async fn check(&self, user: &UserInfo, attributes: Attributes<'_>, uri: &str) -> Result<(), Error> {
         if user.in_group(GROUP_MASTERS) || self.always_allow.allows(&attributes) {

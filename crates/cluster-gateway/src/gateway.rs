@@ -108,7 +108,7 @@ impl Gateway {
         uri: &str,
         recording: &Recording,
     ) -> Result<Response<Body>, Error> {
-        let user = self.authn.authenticate(connection, &mut parts).await?;
+        let user = self.authenticate(connection, &info, &mut parts).await?;
         let warning = parts.extensions.remove::<Warning>();
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
         recording.user(&user.name);
@@ -127,6 +127,21 @@ impl Gateway {
             }
         };
         Ok(warned(response, warning))
+    }
+
+    /// Who looks after the process from outside has no credential.
+    async fn authenticate(
+        &self,
+        connection: &Connection,
+        info: &RequestInfo,
+        parts: &mut Parts,
+    ) -> Result<UserInfo, Error> {
+        match info {
+            RequestInfo::Document(target) if self.authz.is_open(target) => {
+                self.authn.authenticate_on_open_path(connection, parts).await
+            }
+            _ => self.authn.authenticate(connection, parts).await,
+        }
     }
 
     async fn proxy(

@@ -72,6 +72,7 @@ impl Handler for Gateway {
 pub struct Server {
     address: SocketAddr,
     gateway: Arc<Gateway>,
+    loaded: Arc<AtomicBool>,
     drain: CancellationToken,
     connections: TaskTracker,
     tasks: JoinSet<anyhow::Result<()>>,
@@ -101,7 +102,7 @@ impl Server {
         let loaded = Arc::new(AtomicBool::new(false));
         let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded));
         let mut tasks = JoinSet::new();
-        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), loaded);
+        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
@@ -111,13 +112,20 @@ impl Server {
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
         tasks.spawn(forever(serving));
         tracing::info!(%address, "serving");
-        Ok(Self { address, gateway, drain, connections, tasks })
+        Ok(Self { address, gateway, loaded, drain, connections, tasks })
     }
 
     /// The address that is served.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Completes when the clusters have been read and it is known whom to trust.
+    pub async fn ready(&self) {
+        while !(self.gateway.registry.synced() && self.loaded.load(Ordering::Relaxed)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Completes when a task finds that the process cannot go on.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use crate::curl::Curl;
@@ -30,13 +32,16 @@ pub struct Access {
     ca: String,
     credential: Credential,
     directory: PathBuf,
+    /// Somebody else's kubeconfig, and the context of it that is used; kubectl takes these instead of ours.
+    context: Option<(PathBuf, String)>,
 }
 
 impl Access {
     /// Somebody with `credential` who trusts the certificates that `ca` (PEM) has issued.
     pub fn new(server: &str, ca: &str, credential: Credential) -> Result<Self> {
         let directory = scratch::directory("access")?.keep();
-        let access = Self { server: server.to_owned(), ca: ca.to_owned(), credential, directory };
+        let access =
+            Self { server: server.to_owned(), ca: ca.to_owned(), credential, directory, context: None };
         access.write("ca.crt", ca)?;
         if let Credential::X509(identity) = &access.credential {
             access.write("tls.crt", &identity.certificate)?;
@@ -44,6 +49,22 @@ impl Access {
         }
         // JSON is YAML, so kubectl takes it as it is.
         access.write("kubeconfig", &access.kubeconfig_document().to_string())?;
+        Ok(access)
+    }
+
+    /// Whoever a context of a kubeconfig makes of somebody; it holds a client certificate, inline.
+    pub fn of_context(kubeconfig: &Path, context: &str) -> Result<Self> {
+        let args = ["config", "view", "--raw", "--minify", "--context", context, "-o", "json"];
+        let view: Value = serde_json::from_str(&Kubectl::new(kubeconfig, args).run()?.success()?)?;
+        let (cluster, user) = (&view["clusters"][0]["cluster"], &view["users"][0]["user"]);
+        let identity = Identity {
+            certificate: decoded(&user["client-certificate-data"])?,
+            key: decoded(&user["client-key-data"])?,
+        };
+        let server = cluster["server"].as_str().context("a server")?;
+        let ca = decoded(&cluster["certificate-authority-data"])?;
+        let mut access = Self::new(server, &ca, Credential::X509(identity))?;
+        access.context = Some((kubeconfig.to_owned(), context.to_owned()));
         Ok(access)
     }
 
@@ -79,7 +100,7 @@ impl Access {
 
     /// The kubeconfig file.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.file("kubeconfig")
+        self.context.as_ref().map_or_else(|| self.file("kubeconfig"), |(file, _)| file.clone())
     }
 
     /// The file with the CA.
@@ -94,7 +115,9 @@ impl Access {
 
     /// The stock kubectl with this kubeconfig.
     pub fn kubectl<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Kubectl {
-        Kubectl::new(self, args)
+        let context = self.context.iter().flat_map(|(_, name)| ["--context".to_owned(), name.clone()]);
+        let args = context.chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        Kubectl::new(&self.kubeconfig(), args)
     }
 
     /// One request by curl; `path` begins with a slash and follows the address.
@@ -132,6 +155,11 @@ impl Access {
     fn write(&self, name: &str, text: &str) -> Result<()> {
         write(&self.file(name), text)
     }
+}
+
+fn decoded(data: &Value) -> Result<String> {
+    let data = data.as_str().context("inline data in the kubeconfig")?;
+    Ok(String::from_utf8(BASE64.decode(data)?)?)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The stock kubectl.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::access::Access;
 use crate::binaries::Binaries;
 use crate::process;
 use crate::running::{Output, Running};
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// One call of kubectl, being put together.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
-    access: Access,
+    kubeconfig: PathBuf,
     args: Vec<String>,
     environment: Vec<(String, String)>,
     stdin: Option<String>,
@@ -27,10 +27,11 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    pub(crate) fn new<S: AsRef<str>>(access: &Access, args: impl IntoIterator<Item = S>) -> Self {
+    /// One with this kubeconfig.
+    pub fn new<S: AsRef<str>>(kubeconfig: &Path, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         Self {
-            access: access.clone(),
+            kubeconfig: kubeconfig.to_owned(),
             args,
             environment: Vec::new(),
             stdin: None,
@@ -76,9 +77,8 @@ impl Kubectl {
     /// Starts it and leaves it running: for watches and port-forwards.
     pub fn spawn(self) -> Result<Running> {
         let program = Binaries::shared()?.kubectl.to_string_lossy();
-        let kubeconfig = self.access.kubeconfig();
-        let mut line =
-            vec![program.as_ref(), "--kubeconfig", kubeconfig.to_str().context("a path in UTF-8")?];
+        let kubeconfig = self.kubeconfig.to_str().context("a path in UTF-8")?;
+        let mut line = vec![program.as_ref(), "--kubeconfig", kubeconfig];
         line.extend(self.args.iter().map(String::as_str));
         let mut command = match self.terminal {
             None => directly(&line),
@@ -111,7 +111,7 @@ fn quote(word: &str) -> String {
 
 /// Keeps the person's own kubeconfig and discovery cache out of it: the ports, by which the cache is kept, are used
 /// again by other runs.
-fn isolate(command: &mut Command) -> Result<()> {
+pub(crate) fn isolate(command: &mut Command) -> Result<()> {
     static HOME: LazyLock<Result<TempDir>> = LazyLock::new(|| scratch::directory("home"));
     let home = HOME.as_ref().map_err(|error| anyhow::anyhow!("{error:#}")).context("a home for kubectl")?;
     command.env("HOME", home.path()).env_remove("KUBECONFIG");

@@ -18,9 +18,12 @@ pub mod registration;
 pub mod running;
 pub mod scratch;
 pub mod settings;
+pub mod shell;
+pub mod standalone;
 pub mod wait;
 
 pub use access::{Access, Credential};
 pub use control_plane::ControlPlane;
 pub use gateway::Gateway;
 pub use pods::Pods;
+pub use standalone::Standalone;

@@ -66,6 +66,13 @@ impl Group {
         Ok(())
     }
 
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        if self.ended.is_none() {
+            kill_process_group(Pid::from_child(&self.child), Signal::INT).context("signal a group")?;
+        }
+        Ok(())
+    }
+
     /// Waits until the process has ended by itself.
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         wait::eventually("a process to end", timeout, || self.ended())
@@ -80,6 +87,21 @@ impl Drop for Group {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The processes of a group, by what `/proc` says; their leader need no longer be there.
+pub fn in_group(group: u32) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("list /proc")?.flatten() {
+        // What is no process, or no longer one, has nothing to read there.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // After the name, which is in parentheses and may hold anything: state, parent, group.
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        if rest.split_whitespace().nth(2) == Some(&group.to_string()) {
+            found.push(stat);
+        }
+    }
+    Ok(found)
 }
 
 /// A long-running server that writes to a log file.

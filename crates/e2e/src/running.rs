@@ -105,6 +105,16 @@ impl Running {
         self.group.signal(signal)
     }
 
+    /// Interrupts the program and its descendants, as Ctrl-C in a terminal does.
+    pub fn interrupt(&self) -> Result<()> {
+        self.group.interrupt()
+    }
+
+    /// The number of the process, and of the group of its descendants.
+    pub fn id(&self) -> u32 {
+        self.group.child.id()
+    }
+
     /// Ends the program's standard input and waits for the program; when that takes too long it is killed, and that
     /// is an error.
     pub fn finish(mut self, timeout: Duration) -> Result<Output> {

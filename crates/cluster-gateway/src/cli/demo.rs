@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use cluster_gateway_client::ProxyPath;
 use serde_json::{Value, json};
@@ -48,15 +48,24 @@ pub(super) fn run(options: &DemoOptions) -> ExitCode {
 async fn demo(options: &DemoOptions) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A terminal that is closed ends it, too, and must not leave a key behind.
+    let mut hangup = signal(SignalKind::hangup())?;
+    ensure!(
+        std::fs::symlink_metadata(&options.kubeconfig).is_err(),
+        "{} is there already; remove it, or name another file with --kubeconfig",
+        options.kubeconfig.display()
+    );
     let directory = tempfile::tempdir().context("cannot make a directory for the demo")?;
     let members = members(directory.path()).await?;
     let mut server =
         Server::start_recorded(config(directory.path(), options.secure_port)?, recorder()).await?;
+    server.ready().await;
     let written = Written::new(&options.kubeconfig, directory.path(), server.address())?;
     introduce(&written)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
         error = server.failed() => return Err(error),
     }
     server.stop(Duration::ZERO).await;
@@ -171,7 +180,7 @@ impl Drop for Written {
 }
 
 fn introduce(Written(kubeconfig): &Written) -> anyhow::Result<()> {
-    let kubeconfig = kubeconfig.display();
+    let kubeconfig = shell_word(&kubeconfig.display().to_string());
     let text = format!(
         "Two simulated clusters behind one gateway, and no hub. Ctrl-C ends it and leaves nothing behind.\n\n  \
          export KUBECONFIG={kubeconfig}\n\n  \
@@ -182,6 +191,12 @@ fn introduce(Written(kubeconfig): &Written) -> anyhow::Result<()> {
         MEMBERS[1]
     );
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+}
+
+/// A text as a shell reads it as one word.
+fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:@%".contains(character);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Prints a line per request.
@@ -208,13 +223,8 @@ fn line(served: &Served<'_>, colour: bool) -> String {
         _ => ("-".to_owned(), served.path.to_owned()),
     };
     let user = if served.user.is_empty() { "-" } else { served.user };
-    let elapsed = served.elapsed.as_millis();
-    format!(
-        "{}{code}{} {:<6} {cluster:<8} {path} ({user}, {elapsed} ms)",
-        paint.0,
-        paint.1,
-        served.method.as_str()
-    )
+    let (method, elapsed) = (served.method.as_str(), served.elapsed.as_millis());
+    format!("{}{code}{} {method:<6} {cluster:<8} {path} ({user}, {elapsed} ms)", paint.0, paint.1)
 }
 
 #[cfg(test)]
@@ -222,6 +232,12 @@ mod tests {
     use http::{Method, StatusCode};
 
     use super::*;
+
+    #[test]
+    fn paths_are_words_of_a_shell() {
+        assert_eq!(shell_word("/a/b-c_d.1"), "/a/b-c_d.1");
+        assert_eq!(shell_word("/it's mine"), r"'/it'\''s mine'");
+    }
 
     #[test]
     fn a_line_names_the_members_own_path_and_is_coloured_on_a_terminal_only() {

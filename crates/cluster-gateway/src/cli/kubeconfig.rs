@@ -93,6 +93,9 @@ fn write(options: &KubeconfigOptions) -> anyhow::Result<()> {
     save(&options.output, &kubeconfig, options.overwrite)
 }
 
+/// The context of the server itself, and its name where a cluster has that; no cluster can be called the second.
+const OWN: [&str; 2] = ["cluster-gateway", "cluster-gateway:self"];
+
 /// A kubeconfig with one context per cluster, and one named `cluster-gateway` for the server itself.
 pub(super) fn kubeconfig<'n>(
     server: &str,
@@ -102,10 +105,10 @@ pub(super) fn kubeconfig<'n>(
     clusters: impl Iterator<Item = &'n str> + Clone,
 ) -> Value {
     let server = server.trim_end_matches('/');
-    let own = std::iter::once(("cluster-gateway", server.to_owned()));
+    let own = if clusters.clone().any(|name| name == OWN[0]) { OWN[1] } else { OWN[0] };
     let members = clusters.map(|name| (name, format!("{server}{}", ProxyPath::prefix(name))));
-    let first = members.clone().next().map_or("cluster-gateway", |(name, _)| name);
-    let entries: Vec<_> = members.clone().chain(own).collect();
+    let first = members.clone().next().map_or(own, |(name, _)| name);
+    let entries: Vec<_> = members.clone().chain([(own, server.to_owned())]).collect();
     let ca = STANDARD.encode(server_ca);
     json!({
         "apiVersion": "v1",
@@ -141,13 +144,63 @@ pub(super) fn save(path: &Path, kubeconfig: &Value, overwrite: bool) -> anyhow::
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file_name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
     let temporary = directory.join(format!(".{}.{}", file_name.to_string_lossy(), std::process::id()));
-    let cannot = |path: &Path| format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .with_context(|| cannot(&temporary))?;
-    file.write_all(text.as_bytes()).with_context(|| cannot(&temporary))?;
-    std::fs::rename(&temporary, path).with_context(|| cannot(path))
+    let written =
+        create(&temporary, &text).and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| {
+            // There is a key in it; the reason why it could not be written is the one to report.
+            let _ = std::fs::remove_file(&temporary);
+        });
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contexts(clusters: &[&str]) -> Vec<String> {
+        let issued = Issued {
+            certificate: String::new(),
+            key: String::new(),
+            expires: std::time::SystemTime::UNIX_EPOCH,
+        };
+        let written = kubeconfig("https://h/", "ca", "u", &issued, clusters.iter().copied());
+        let contexts = written["contexts"].as_array().unwrap().iter();
+        contexts.map(|context| context["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_servers_own_context_makes_way_for_a_cluster_of_its_name() {
+        assert_eq!(contexts(&["a", "b"]), ["a", "b", "cluster-gateway"]);
+        assert_eq!(contexts(&["cluster-gateway"]), ["cluster-gateway", "cluster-gateway:self"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_no_key_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("taken");
+        std::fs::create_dir(&target).unwrap();
+        let error = save(&target, &json!({"key": "secret"}), true).unwrap_err();
+        assert!(format!("{error:#}").contains("cannot write"), "{error:#}");
+        let left: Vec<_> =
+            std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [target]);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_only_where_that_is_asked_for() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("config");
+        std::fs::write(&target, "mine").unwrap();
+        let error = save(&target, &json!({}), false).unwrap_err().to_string();
+        assert!(error.contains("is there already; add --overwrite"), "{error}");
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "mine");
+        save(&target, &json!({"kind": "Config"}), true).unwrap();
+        assert!(std::fs::read_to_string(&target).unwrap().contains("Config"));
+        assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }

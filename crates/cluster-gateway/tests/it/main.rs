@@ -9,5 +9,6 @@ mod authz;
 mod hub;
 mod replay;
 mod server;
+mod standalone;
 mod tidy;
 mod transport;
