@@ -108,7 +108,7 @@ impl Authenticator {
         Err(LoadError::Fatal(problems.join("; ")))
     }
 
-    /// Follows files, ConfigMap and issuer for ever. What becomes unreadable leaves the last good state in force (rules 56,
+    /// Follows files, ConfigMap and issuer for ever; ends at once if there are none. What becomes unreadable leaves the last good state in force (rules 56,
     /// 72, 73).
     pub async fn watch(&self) {
         tokio::join!(self.trust.watch(), self.tokens.watch());

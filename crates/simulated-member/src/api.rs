@@ -1,24 +1,19 @@
 //! Which part of the member answers which path.
 
-use std::sync::Arc;
-
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::cluster::{Cluster, VERSION};
 use crate::respond::{Body, json, text};
 use crate::route::Target;
 use crate::status::{Result, Status};
-use crate::store::Store;
 use crate::user::User;
 use crate::{discovery, negotiate, objects, openapi, pods, reviews};
 
-/// The version that the member says it is of.
-pub(crate) const VERSION: &str = "v1.34.0+simulated";
-
 /// Answers a request that `user` makes.
 pub(crate) async fn serve(
-    store: &Arc<Store>,
+    cluster: &Cluster,
     user: &User,
     request: Request<Incoming>,
 ) -> Result<Response<Body>> {
@@ -30,25 +25,53 @@ pub(crate) async fn serve(
     if let Some(target) = Target::parse(&path) {
         return match target.subresource.as_deref() {
             None | Some("status" | "scale") if is_known(&target) => {
-                objects::serve(store, &target, request).await
+                objects::serve(cluster, &target, request).await
             }
             Some("log" | "exec" | "attach" | "portforward") if target.resource.kind == "Pod" => {
-                pods::serve(store, &target, request).await
+                pods::serve(&cluster.store, &target, request).await
             }
             _ => Err(Status::no_route()),
         };
     }
     if let Some(plural) = review(&path) {
-        return reviews::serve(plural, user, store.clock, request).await;
+        return reviews::serve(plural, user, cluster, request).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(if document(&request).is_some() {
-            Status::method_not_allowed()
-        } else {
-            Status::no_route()
-        });
+        let known = document(cluster, &request).is_some();
+        return Err(if known { Status::method_not_allowed() } else { Status::no_route() });
     }
-    document(&request).ok_or_else(Status::no_route)
+    document(cluster, &request).ok_or_else(Status::no_route)
+}
+
+/// The documents that are the same for everybody.
+fn document(cluster: &Cluster, request: &Request<Incoming>) -> Option<Response<Body>> {
+    let path = request.uri().path();
+    let ok = |value: &Value| json(StatusCode::OK, value);
+    let aggregated = negotiate::aggregated_discovery(request.headers());
+    match path {
+        "/" => Some(ok(&index())),
+        "/version" | "/version/" => Some(ok(&version())),
+        "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
+        "/api" | "/api/" | "/apis" | "/apis/" => {
+            let core = path.starts_with("/api/") || path == "/api";
+            Some(match aggregated {
+                Some(version) => aggregated_answer(version, core),
+                None if core => ok(&discovery::versions()),
+                None => ok(&discovery::groups()),
+            })
+        }
+        "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
+        _ => openapi::document(&cluster.schemas, request).or_else(|| {
+            let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
+            match rest.split_once('/') {
+                None => discovery::group(rest),
+                Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
+                Some(_) => None,
+            }
+            .as_ref()
+            .map(ok)
+        }),
+    }
 }
 
 /// Whether the resource has the subresource that is asked for.
@@ -66,37 +89,6 @@ fn review(path: &str) -> Option<&str> {
     let plural = rest.rsplit('/').next()?;
     let local = rest.split('/').count() == 3 && rest.starts_with("namespaces/");
     (discovery::is_review(group, plural) && (local || rest == plural)).then_some(plural)
-}
-
-/// The documents that are the same for everybody.
-fn document(request: &Request<Incoming>) -> Option<Response<Body>> {
-    let path = request.uri().path();
-    let ok = |value: &Value| json(StatusCode::OK, value);
-    let aggregated = negotiate::aggregated_discovery(request.headers());
-    match path {
-        "/" => Some(ok(&index())),
-        "/version" | "/version/" => Some(ok(&version())),
-        "/healthz" | "/livez" | "/readyz" => Some(text("ok")),
-        "/api" | "/api/" | "/apis" | "/apis/" => {
-            let core = path.starts_with("/api/") || path == "/api";
-            Some(match aggregated {
-                Some(version) => aggregated_answer(version, core),
-                None if core => ok(&discovery::versions()),
-                None => ok(&discovery::groups()),
-            })
-        }
-        "/api/v1" | "/api/v1/" => discovery::resources("").as_ref().map(ok),
-        _ => openapi::document(request).or_else(|| {
-            let rest = path.strip_prefix("/apis/")?.trim_end_matches('/');
-            match rest.split_once('/') {
-                None => discovery::group(rest),
-                Some((group, "v1")) if !group.is_empty() => discovery::resources(group),
-                Some(_) => None,
-            }
-            .as_ref()
-            .map(ok)
-        }),
-    }
 }
 
 /// Clients tell by the content type that they got what they asked for.

@@ -30,7 +30,7 @@ pub(crate) fn fill(resource: &Resource, object: &mut Value) {
 
 fn deployment(spec: &mut Value) {
     template(spec);
-    default(spec, "strategy", json!({"type": "RollingUpdate"}));
+    default(&mut spec["strategy"], "type", "RollingUpdate");
     if spec["strategy"]["type"] == "RollingUpdate" {
         default(&mut spec["strategy"], "rollingUpdate", json!({"maxSurge": "25%", "maxUnavailable": "25%"}));
     }
@@ -49,7 +49,7 @@ fn pod(spec: &mut Value) {
     default(spec, "dnsPolicy", "ClusterFirst");
     default(spec, "schedulerName", "default-scheduler");
     default(spec, "securityContext", json!({}));
-    for container in spec["containers"].as_array_mut().into_iter().flatten() {
+    for container in elements(spec, "containers") {
         let image = container["image"].as_str().unwrap_or_default();
         let floating =
             image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
@@ -57,10 +57,15 @@ fn pod(spec: &mut Value) {
         default(container, "resources", json!({}));
         default(container, "terminationMessagePath", "/dev/termination-log");
         default(container, "terminationMessagePolicy", "File");
-        for port in container["ports"].as_array_mut().into_iter().flatten() {
+        for port in elements(container, "ports") {
             default(port, "protocol", "TCP");
         }
     }
+}
+
+/// The elements of a list within an object; indexing would make a list that is not there.
+fn elements<'o>(object: &'o mut Value, field: &str) -> impl Iterator<Item = &'o mut Value> {
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 fn secret(object: &mut Value) {
@@ -79,7 +84,7 @@ fn service(spec: &mut Value) {
     default(spec, "ipFamilies", json!(["IPv4"]));
     default(spec, "ipFamilyPolicy", "SingleStack");
     default(spec, "internalTrafficPolicy", "Cluster");
-    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+    for port in elements(spec, "ports") {
         default(port, "protocol", "TCP");
         let number = port["port"].clone();
         default(port, "targetPort", number);

@@ -122,7 +122,7 @@ impl Faults {
         let _ = bound.wait_for(|bound| *bound != refuse).await;
     }
 
-    /// Resets every open connection.
+    /// Resets every open connection, and closes those that have been upgraded.
     pub fn disconnect(&self) {
         let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *connections).cancel();

@@ -1,26 +1,36 @@
 //! The life of a request: who asks, what goes wrong, what is answered.
 
 use std::io;
-use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::authn::{Authenticator, Caller, impersonate};
+use crate::cluster::Cluster;
 use crate::faults::{Fault, Faults, broken, huge_list};
 use crate::query::Query;
 use crate::recorder::{Recorded, Recorder};
 use crate::respond::Body;
 use crate::route::Target;
-use crate::serve::Connection;
 use crate::status::{Result, Status};
-use crate::store::Store;
+
+/// What a request should know of its connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Counted from one.
+    pub(crate) number: u64,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// Resets the connection when cancelled.
+    pub(crate) reset: CancellationToken,
+}
 
 /// What answers requests.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    pub(crate) store: Arc<Store>,
+    pub(crate) cluster: Cluster,
     pub(crate) authenticator: Authenticator,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
@@ -45,7 +55,7 @@ impl Handler {
             (Ok(_), Some(Fault::HugeList { objects, bytes })) if is_list(&request) => {
                 Ok(huge_list(objects, bytes))
             }
-            (Ok(caller), _) => api::serve(&self.store, &caller.user, request).await,
+            (Ok(caller), _) => api::serve(&self.cluster, &caller.user, request).await,
             (Err(status), _) => Err(status),
         };
         let mut response = answer.unwrap_or_else(|status| status.response());

@@ -20,7 +20,6 @@
 //! # What it has not
 //! - Nobody is refused anything: authentication is real, authorization is not, and everybody may impersonate everybody.
 //! - Server-side apply merges; nobody owns fields, so nothing conflicts and nothing that is left out is removed.
-//! - Unknown fields are kept, also with `fieldValidation=Strict`.
 //! - Deletion is at once: grace periods and propagation policies are taken and ignored.
 //! - `exec`, `attach` and `port-forward` speak WebSocket only; SPDY is refused with a text that says so.
 
@@ -44,16 +43,19 @@ mod list;
 mod watch;
 mod table;
 mod scale;
+mod cluster;
 
 mod write;
-mod workloads;
 mod validate;
 mod defaults;
 mod store;
 
+mod lifetime;
 mod route;
 mod respond;
 mod negotiate;
+mod protobuf;
+mod schema;
 mod selector;
 mod patch;
 mod query;

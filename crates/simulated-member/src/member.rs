@@ -15,10 +15,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::authn::Authenticator;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::faults::Faults;
 use crate::handle::Handler;
 use crate::pki::{Ca, ClientCa, Identity};
 use crate::recorder::{Recorded, Recorder};
+use crate::schema::Schemas;
 use crate::seed;
 use crate::serve::Server;
 use crate::store::{HISTORY, Store};
@@ -92,7 +94,8 @@ impl Builder {
         let listener =
             TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
         let address = listener.local_addr().context("the address that was bound")?;
-        let handler = Arc::new(Handler { store, authenticator, recorder: Recorder::default(), faults });
+        let cluster = Cluster { store, schemas: Schemas::load() };
+        let handler = Arc::new(Handler { cluster, authenticator, recorder: Recorder::default(), faults });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = Arc::new(Server {
             address,

@@ -6,6 +6,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use crate::protobuf;
+use crate::schema::Schemas;
 use crate::status::{Result, Status};
 
 /// The largest body that is read, bytes.
@@ -91,11 +93,11 @@ pub(crate) fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Reads a body of JSON or YAML; an empty one is null.
-pub(crate) async fn document(request: Request<Incoming>) -> Result<Value> {
+/// Reads a body of JSON, YAML or Kubernetes' protobuf; an empty one is null.
+pub(crate) async fn document(schemas: &Schemas, request: Request<Incoming>) -> Result<Value> {
     let content_type = content_type(request.headers()).to_owned();
     let bytes = bytes(request).await?;
-    parse(&content_type, &bytes)
+    parse(schemas, &content_type, &bytes)
 }
 
 async fn bytes(request: Request<Incoming>) -> Result<Bytes> {
@@ -106,7 +108,7 @@ async fn bytes(request: Request<Incoming>) -> Result<Bytes> {
     }
 }
 
-fn parse(content_type: &str, bytes: &[u8]) -> Result<Value> {
+fn parse(schemas: &Schemas, content_type: &str, bytes: &[u8]) -> Result<Value> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
@@ -118,10 +120,14 @@ fn parse(content_type: &str, bytes: &[u8]) -> Result<Value> {
         let text = std::str::from_utf8(bytes).map_err(|error| wrong(&error))?;
         return serde_saphyr::from_str(text).map_err(|error| wrong(&error));
     }
+    if media_type == "application/vnd.kubernetes.protobuf" {
+        return protobuf::decode(schemas, bytes).map_err(|error| wrong(&error));
+    }
     if media_type.is_empty() || media_type == "*/*" || media_type.ends_with("json") {
         return serde_json::from_slice(bytes).map_err(|error| wrong(&error));
     }
-    Err(Status::unsupported_media(media_type, "application/json, application/yaml"))
+    let accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    Err(Status::unsupported_media(media_type, accepted))
 }
 
 #[cfg(test)]
@@ -158,7 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_json_or_yaml() {
+    fn bodies_are_json_yaml_or_protobuf() {
+        let parse = |content_type, bytes: &[u8]| parse(&Schemas::load(), content_type, bytes);
         assert_eq!(parse("application/json", b"{\"a\":1}").unwrap(), json!({"a": 1}));
         assert_eq!(
             parse("application/apply-patch+yaml", b"a: 1\nb: [x]\n").unwrap(),
@@ -166,6 +173,7 @@ mod tests {
         );
         assert_eq!(parse("", b"").unwrap(), Value::Null);
         assert_eq!(parse("application/json", b"{").unwrap_err().code, 400);
-        assert_eq!(parse("application/vnd.kubernetes.protobuf", b"k8s\0").unwrap_err().code, 415);
+        assert_eq!(parse("application/vnd.kubernetes.protobuf", b"k8s").unwrap_err().code, 400);
+        assert_eq!(parse("text/html", b"x").unwrap_err().code, 415);
     }
 }

@@ -4,7 +4,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
+use crate::cluster::Cluster;
 use crate::negotiate;
 use crate::respond::{Body, json};
 use crate::status::{Result, Status};
@@ -14,19 +15,19 @@ use crate::user::User;
 pub(crate) async fn serve(
     plural: &str,
     user: &User,
-    clock: Clock,
+    cluster: &Cluster,
     request: Request<Incoming>,
 ) -> Result<Response<Body>> {
     if request.method() != Method::POST {
         return Err(Status::method_not_allowed());
     }
-    let mut review = negotiate::document(request).await?;
+    let mut review = negotiate::document(&cluster.schemas, request).await?;
     if !review.is_object() {
         return Err(Status::bad_request("the body must be a review"));
     }
     review["status"] = answer(plural, user);
     if plural == "selfsubjectreviews" {
-        review["metadata"] = json!({"creationTimestamp": rfc3339(clock.now())});
+        review["metadata"] = json!({"creationTimestamp": rfc3339(cluster.store.clock.now())});
     }
     Ok(json(StatusCode::CREATED, &review))
 }

@@ -13,7 +13,7 @@ use crate::write::Writer;
 pub(crate) fn fill(store: &Store, cluster: &str, objects: Vec<Value>) -> Result<()> {
     let now = store.clock.now();
     store.transact(|state| {
-        let mut writer = Writer { state, now };
+        let mut writer = Writer { state, now, rehearsal: false };
         writer.create(named("nodes"), "", node(cluster, &rfc3339(now)))?;
         for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             make_namespace(&mut writer, namespace)?;
@@ -65,7 +65,7 @@ fn node(cluster: &str, now: &str) -> Value {
                 condition("Ready", "True", "KubeletReady"),
             ],
             "nodeInfo": {
-                "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": crate::api::VERSION,
+                "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": crate::cluster::VERSION,
                 "osImage": "none (simulated)", "kernelVersion": "none", "containerRuntimeVersion": "simulated://1",
                 "kubeProxyVersion": "", "machineID": "", "systemUUID": "", "bootID": "",
             },

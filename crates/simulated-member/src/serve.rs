@@ -10,7 +10,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -19,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::faults::Listening;
-use crate::handle::Handler;
+use crate::handle::{Connection, Handler};
+use crate::lifetime::Lifetime;
 use crate::respond::Body;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -35,16 +35,6 @@ pub(crate) struct Server {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) connections: AtomicU64,
-}
-
-/// What a request should know of its connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    /// Counted from one.
-    pub(crate) number: u64,
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// Resets the connection when cancelled.
-    pub(crate) reset: CancellationToken,
 }
 
 impl Server {
@@ -156,8 +146,11 @@ impl Server {
         Future: Send + 'static,
     > + use<> {
         let handler = Arc::clone(&self.handler);
-        service_fn(move |request| {
+        let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
+        let lifetime = Lifetime { stop, reset: connection.reset.clone(), tasks };
+        service_fn(move |mut request: Request<Incoming>| {
             let (handler, connection) = (Arc::clone(&handler), Arc::clone(&connection));
+            request.extensions_mut().insert(lifetime.clone());
             async move { handler.handle(&connection, request).await }
         })
     }

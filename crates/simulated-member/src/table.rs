@@ -35,92 +35,30 @@ struct Column {
     wide: bool,
 }
 
-const fn text(name: &'static str) -> Column {
-    Column { name, kind: "string", wide: false }
-}
-
-const fn number(name: &'static str) -> Column {
-    Column { name, kind: "integer", wide: false }
-}
-
-const fn wide(name: &'static str) -> Column {
-    Column { name, kind: "string", wide: true }
-}
-
-fn columns(resource: &Resource) -> Vec<Column> {
-    let name = text("Name");
-    let age = || text("Age");
+/// The columns as one text: `+` before those that only `-o wide` shows, `#` before those that are numbers.
+fn titles(resource: &Resource) -> &'static str {
     match resource.kind {
-        "Pod" => vec![
-            name,
-            text("Ready"),
-            text("Status"),
-            text("Restarts"),
-            age(),
-            wide("IP"),
-            wide("Node"),
-            wide("Nominated Node"),
-            wide("Readiness Gates"),
-        ],
-        "Deployment" => vec![
-            name,
-            text("Ready"),
-            number("Up-to-date"),
-            number("Available"),
-            age(),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "ReplicaSet" => vec![
-            name,
-            number("Desired"),
-            number("Current"),
-            number("Ready"),
-            age(),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "Service" => vec![
-            name,
-            text("Type"),
-            text("Cluster-IP"),
-            text("External-IP"),
-            text("Port(s)"),
-            age(),
-            wide("Selector"),
-        ],
-        "Node" => vec![
-            name,
-            text("Status"),
-            text("Roles"),
-            age(),
-            text("Version"),
-            wide("Internal-IP"),
-            wide("External-IP"),
-            wide("OS-Image"),
-            wide("Kernel-Version"),
-            wide("Container-Runtime"),
-        ],
-        "Event" => vec![
-            text("Last Seen"),
-            text("Type"),
-            text("Reason"),
-            text("Object"),
-            wide("Subobject"),
-            wide("Source"),
-            text("Message"),
-            wide("First Seen"),
-            wide("Count"),
-            Column { name: "Name", kind: "string", wide: true },
-        ],
-        "Namespace" => vec![name, text("Status"), age()],
-        "ConfigMap" => vec![name, number("Data"), age()],
-        "Secret" => vec![name, text("Type"), number("Data"), age()],
-        "ServiceAccount" => vec![name, number("Secrets"), age()],
-        _ => vec![name, age()],
+        "Pod" => "Name|Ready|Status|Restarts|Age|+IP|+Node|+Nominated Node|+Readiness Gates",
+        "Deployment" => "Name|Ready|#Up-to-date|#Available|Age|+Containers|+Images|+Selector",
+        "ReplicaSet" => "Name|#Desired|#Current|#Ready|Age|+Containers|+Images|+Selector",
+        "Service" => "Name|Type|Cluster-IP|External-IP|Port(s)|Age|+Selector",
+        "Node" => {
+            "Name|Status|Roles|Age|Version|+Internal-IP|+External-IP|+OS-Image|+Kernel-Version|+Container-Runtime"
+        }
+        "Event" => "Last Seen|Type|Reason|Object|+Subobject|+Source|Message|+First Seen|+Count|+Name",
+        "Namespace" => "Name|Status|Age",
+        "ConfigMap" => "Name|#Data|Age",
+        "Secret" => "Name|Type|#Data|Age",
+        "ServiceAccount" => "Name|#Secrets|Age",
+        _ => "Name|Age",
     }
+}
+
+fn columns(resource: &Resource) -> impl Iterator<Item = Column> {
+    titles(resource).split('|').map(|title| {
+        let kind = if title.starts_with('#') { "integer" } else { "string" };
+        Column { name: title.trim_start_matches(['+', '#']), kind, wide: title.starts_with('+') }
+    })
 }
 
 /// A table of some objects, without metadata of its own.
@@ -130,7 +68,7 @@ pub(crate) fn table<'o>(
     include: Include,
     now: OffsetDateTime,
 ) -> Value {
-    let definitions: Vec<Value> = columns(resource).iter().map(definition).collect();
+    let definitions: Vec<Value> = columns(resource).map(|column| definition(&column)).collect();
     let rows: Vec<Value> = objects.into_iter().map(|object| row(resource, object, include, now)).collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {},
@@ -156,7 +94,7 @@ fn row(resource: &Resource, object: &Value, include: Include, now: OffsetDateTim
         Include::Metadata => row["object"] = metadata(object),
         Include::Object => row["object"] = object.clone(),
     }
-    debug_assert_eq!(object::items(&row["cells"]).len(), columns(resource).len(), "{}", resource.plural);
+    debug_assert_eq!(object::items(&row["cells"]).len(), columns(resource).count(), "{}", resource.plural);
     row
 }
 
@@ -174,7 +112,7 @@ mod tests {
     #[test]
     fn every_row_has_a_cell_for_every_column() {
         for resource in RESOURCES {
-            let columns = columns(resource).len();
+            let columns = columns(resource).count();
             assert_eq!(cells_of(resource.plural, &json!({})).len(), columns, "{}", resource.plural);
         }
     }

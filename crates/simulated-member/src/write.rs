@@ -1,5 +1,7 @@
 //! Create, update and delete: what one request does to the objects, and what follows from it.
 
+mod workloads;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,13 +12,15 @@ use crate::object::{self, set_meta, unset};
 use crate::resources::{Resource, named};
 use crate::status::{Result, Status};
 use crate::store::{Key, State};
-use crate::{defaults, validate, workloads};
+use crate::{defaults, validate};
 
 /// A transaction that writes at one moment.
 #[derive(Debug)]
 pub(crate) struct Writer<'s> {
     pub(crate) state: &'s mut State,
     pub(crate) now: OffsetDateTime,
+    /// Whether nothing of it will stay. Then nothing follows from a write, either: controllers see only what is kept.
+    pub(crate) rehearsal: bool,
 }
 
 /// Which half of an object a write is about.
@@ -43,8 +47,10 @@ impl Writer<'_> {
     ) -> Result<Arc<Value>> {
         let object = self.complete(resource, namespace, object)?;
         let kept = self.state.put(resource, object)?;
-        workloads::announce(self, resource, &kept)?;
-        workloads::settle(self, resource, &kept)?;
+        if !self.rehearsal {
+            workloads::announce(self, resource, &kept)?;
+            workloads::settle(self, resource, &kept)?;
+        }
         Ok(self.latest(resource, &kept))
     }
 
@@ -133,7 +139,9 @@ impl Writer<'_> {
         if !kept["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&kept) {
             return Ok(self.finish_deletion(resource, &kept)?.unwrap_or(kept));
         }
-        workloads::settle(self, resource, &kept)?;
+        if !self.rehearsal {
+            workloads::settle(self, resource, &kept)?;
+        }
         Ok(self.latest(resource, &kept))
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -48,11 +48,9 @@ impl Serving {
         now: SystemTime,
     ) -> Result<Self, IssuerError> {
         let ca = CertificateAuthority::load_or_create_at(dir, Role::Serving, now)?;
-        let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let names = own
-            .into_iter()
-            .chain(names.iter().filter(|name| can_be_dialled(name)).map(|name| normal(name)))
-            .collect();
+        let own = ["localhost", "127.0.0.1", "::1"].into_iter();
+        let given = names.iter().map(String::as_str).filter(|name| can_be_dialled(name));
+        let names = own.chain(given).map(normal).collect::<Result<_, _>>()?;
         let serving = Self { dir: dir.clone(), names, ca };
         serving.renew_at(now)?;
         Ok(serving)
@@ -109,8 +107,7 @@ impl Serving {
 
     fn issue(&self, now: SystemTime) -> Result<Issued, IssuerError> {
         let names: Vec<String> = self.names.iter().cloned().collect();
-        let mut params = CertificateParams::new(names)
-            .map_err(|error| IssuerError::Request(format!("one of the names {:?}: {error}", self.names)))?;
+        let mut params = CertificateParams::new(names)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.ca.sign(params, &sign::name("cluster-gateway", &[]), LIFETIME, now)
     }
@@ -143,9 +140,14 @@ fn can_be_dialled(name: &str) -> bool {
     !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 
-/// One way to write each name.
-fn normal(name: &str) -> String {
-    name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string())
+/// One way to write each name; an IPv6 address may stand in brackets.
+fn normal(name: &str) -> Result<String, IssuerError> {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match ServerName::try_from(bare) {
+        Ok(ServerName::DnsName(name)) => Ok(name.as_ref().to_ascii_lowercase()),
+        Ok(ServerName::IpAddress(address)) => Ok(IpAddr::from(address).to_string()),
+        _ => Err(IssuerError::Request(format!("{name:?} is neither a host name nor an IP address"))),
+    }
 }
 
 /// The names that a certificate is for.

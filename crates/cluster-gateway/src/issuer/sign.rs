@@ -4,7 +4,7 @@
 //! that somebody else made may have any name. So rcgen writes a certificate, and here the names in it are replaced and it
 //! is signed again.
 
-use rcgen::{CertificateParams, DistinguishedName, Issuer, KeyPair, PublicKeyData, SerialNumber, SigningKey};
+use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData, SerialNumber, SigningKey};
 use rustls::pki_types::CertificateDer;
 use uuid::Uuid;
 use x509_parser::asn1_rs::{Any, FromDer};
@@ -52,7 +52,6 @@ pub(super) fn sign(
     issuer: &Issuer<'_, KeyPair>,
     issuer_name: &[u8],
 ) -> Result<CertificateDer<'static>, IssuerError> {
-    params.distinguished_name = DistinguishedName::new();
     params.serial_number = Some(random_serial());
     let drawn = params.signed_by(key, issuer)?;
     let signed_part = first(elements(content(drawn.der())?)?)?;

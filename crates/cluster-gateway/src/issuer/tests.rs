@@ -216,11 +216,15 @@ fn served(serving: &Serving) -> (Vec<u8>, rustls::pki_types::CertificateDer<'sta
 #[test]
 fn a_serving_certificate_verifies_for_all_its_names_and_is_kept() {
     let (_parent, dir) = temporary();
-    let names = ["0.0.0.0", "::", "10.1.2.3", "2001:DB8::0001", "Gateway.Example"].map(str::to_owned);
+    let names = ["0.0.0.0", "::", "10.1.2.3", "[2001:DB8::0001]", "Gateway.Example"].map(str::to_owned);
     let serving = Serving::load_or_create(&dir, &names).unwrap();
     let (first, leaf) = served(&serving);
     let ca = pki::certificates(serving.ca_pem().as_bytes()).unwrap();
     pki::verify_server(&leaf, &ca[0], SystemTime::now()).unwrap();
+    // Some clients do not know critical extensions.
+    let (_, parsed) = X509Certificate::from_der(&leaf).unwrap();
+    assert!(!parsed.subject_alternative_name().unwrap().unwrap().critical);
+    assert_eq!(parsed.subject().to_string(), "CN=cluster-gateway");
     let certificate = webpki::EndEntityCert::try_from(&leaf).unwrap();
     for name in ["localhost", "127.0.0.1", "::1", "10.1.2.3", "2001:db8::1", "gateway.example"] {
         let name = rustls::pki_types::ServerName::try_from(name).unwrap();
@@ -263,8 +267,10 @@ fn a_serving_certificate_is_issued_anew_for_new_names_before_it_expires_and_when
 #[test]
 fn a_name_that_can_stand_in_no_certificate_is_refused() {
     let (_parent, dir) = temporary();
-    let text = Serving::load_or_create(&dir, &["müller".to_owned()]).unwrap_err().to_string();
-    assert!(text.contains("müller"), "{text}");
+    for name in ["müller", "", "two words", "host:6443", "[gateway", "*.example"] {
+        let text = Serving::load_or_create(&dir, &[name.to_owned()]).unwrap_err().to_string();
+        assert!(text.contains(&format!("{name:?} is neither a host name nor an IP address")), "{text}");
+    }
 }
 
 #[test]
@@ -290,4 +296,19 @@ fn no_key_is_shown() {
     let shown = format!("{ca:?} {issued:?} {serving:?}");
     let secret = issued.key.lines().nth(1).unwrap();
     assert!(!shown.contains(secret) && !shown.contains("PRIVATE"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_server_renews_its_certificate_by_itself() {
+    let (_parent, dir) = temporary();
+    let long_ago = SystemTime::now() - DAY * 340;
+    let serving = Serving::load_or_create_at(&dir, &[], long_ago).unwrap();
+    let (file, first) = (serving.certificate_file(), served(&serving).0);
+    tokio::spawn(serving.keep_renewed());
+    let renewed = async {
+        while std::fs::read(&file).unwrap() == first {
+            tokio::time::sleep(HOUR).await;
+        }
+    };
+    tokio::time::timeout(DAY, renewed).await.expect("it is renewed within a day");
 }

@@ -1,5 +1,6 @@
 //! The whole server: fake hub, fake member, real sockets.
 
+mod aggregator;
 mod connections;
 mod identity;
 mod lifecycle;

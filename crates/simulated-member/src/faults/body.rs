@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::Fault;
 use crate::respond::{Body, streamed, typed};
 
+/// What was sent before a break must have left: hyper throws away what it still holds.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 /// Bytes of one piece of a large body, about.
 const PIECE: usize = 64 << 10;
 
@@ -21,13 +23,17 @@ pub(crate) fn broken(response: Response<Body>, fault: Fault, reset: Cancellation
         Fault::StallMidBody { after } => cut(response, after, stream::pending()),
         Fault::Reset { after: Some(after) } => {
             let end = async move {
+                tokio::time::sleep(ON_ITS_WAY).await;
                 reset.cancel();
                 std::future::pending().await
             };
             cut(response, after, stream::once(end))
         }
         Fault::Abort { after } => {
-            let end = async { Err(io::Error::from(io::ErrorKind::ConnectionAborted)) };
+            let end = async {
+                tokio::time::sleep(ON_ITS_WAY).await;
+                Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+            };
             cut(response, after, stream::once(end))
         }
         Fault::SlowBytes { chunk, every } => slow(response, chunk.max(1), every),

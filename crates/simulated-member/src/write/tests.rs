@@ -13,7 +13,7 @@ fn store() -> Store {
 
 fn write<T>(store: &Store, run: impl FnOnce(&mut Writer<'_>) -> T) -> T {
     let now = store.clock.now();
-    store.transact(|state| run(&mut Writer { state, now }))
+    store.transact(|state| run(&mut Writer { state, now, rehearsal: false }))
 }
 
 fn create(store: &Store, object: Value) -> Result<Arc<Value>> {

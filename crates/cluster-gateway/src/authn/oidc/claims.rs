@@ -116,3 +116,47 @@ fn not_of_the_system(name: &str, what: &str, flag: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is said at second 1000 of a token with these claims; the signature is not looked at here.
+    fn at_1000(mut claims: Value) -> Result<(), String> {
+        claims["aud"] = json!("gateway");
+        let text = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let token = format!("{}.{}.", text(json!({ "alg": "RS256" })), text(claims));
+        let config = OidcConfig { client_id: "gateway".to_owned(), ..OidcConfig::default() };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        check(&Jwt::parse(&token).unwrap(), &config, now)
+    }
+
+    #[test]
+    fn a_token_holds_in_its_time_with_exactly_ten_seconds_to_spare() {
+        for (claims, expected) in [
+            (json!({ "exp": 991 }), None),
+            (json!({ "exp": 990.5 }), None),
+            (json!({ "exp": 990 }), Some("it has expired at 1970-01-01T00:16:30Z; the clock here says 1970")),
+            (json!({ "exp": 2000, "nbf": 1010, "iat": 1010 }), None),
+            (json!({ "exp": 2000, "nbf": 1011 }), Some("it will be valid only at 1970-01-01T00:16:51Z")),
+            (json!({ "exp": 2000, "iat": 1010.5 }), Some("it will be issued only at")),
+            (json!({ "exp": null }), Some("claim \"exp\" is no time")),
+            (json!({ "exp": "2000" }), Some("claim \"exp\" is no time")),
+            (json!({ "exp": -1 }), Some("claim \"exp\" is no time")),
+            (json!({ "exp": 1e300 }), Some("claim \"exp\" is no time")),
+            (json!({}), Some("does not say when it expires")),
+        ] {
+            let found = at_1000(claims.clone());
+            match expected {
+                None => assert_eq!(found, Ok(()), "{claims}"),
+                Some(text) => {
+                    assert!(found.as_ref().is_err_and(|reason| reason.contains(text)), "{claims}: {found:?}")
+                }
+            }
+        }
+    }
+}

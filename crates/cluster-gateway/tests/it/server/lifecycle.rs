@@ -31,7 +31,7 @@ async fn rule_017_rule_131_rule_132_a_stop_turns_unready_then_refuses_then_ends(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rule_120_a_stop_does_not_wait_for_watches_and_cuts_them_without_a_clean_end() {
+async fn rule_120_rule_134_a_stop_does_not_wait_for_watches_and_cuts_them_without_a_clean_end() {
     let mut world = World::start().await;
     let mut watch = world.masters().open(Method::GET, &format!("{PROXY}/watch"), "").await;
     let upstream = world.member.recorder.watch().await;

@@ -33,6 +33,10 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
         ("big", Some(bytes)) => Ok(big(bytes.parse().unwrap())),
         ("status", Some(code)) => Ok(status(code.parse().unwrap())),
         ("trailers", _) => Ok(trailers()),
+        ("page", _) => Ok(with(
+            full("<a href=\"/api/v1\">not really gzip</a>"),
+            &[("content-type", "text/html"), ("content-encoding", "gzip")],
+        )),
         ("redirect", _) => Ok(redirect()),
         ("plain", _) if request.method() == Method::HEAD => Ok(with(full(""), &[("content-length", "5")])),
         ("plain", _) => Ok(full("plain")),

@@ -28,7 +28,7 @@ fn running(writer: &Writer<'_>, pod: &Value) -> Value {
     let now = rfc3339(writer.now);
     let containers: Vec<Value> =
         object::items(&pod["spec"]["containers"]).iter().map(|container| started(container, &now)).collect();
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
     let address = address(writer);
     json!({
         "phase": "Running",

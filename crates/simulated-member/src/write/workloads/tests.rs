@@ -17,7 +17,7 @@ fn store() -> Store {
 
 fn write<T>(store: &Store, run: impl FnOnce(&mut Writer<'_>) -> T) -> T {
     let now = store.clock.now();
-    store.transact(|state| run(&mut Writer { state, now }))
+    store.transact(|state| run(&mut Writer { state, now, rehearsal: false }))
 }
 
 fn deployment(image: &str, replicas: u32) -> Value {
