@@ -262,11 +262,11 @@ impl Error {
         }
     }
 
-    /// Seconds after which trying again makes sense.
+    /// Seconds after which trying again makes sense. Not for what waits for a person to mend it: kubectl would try ten
+    /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
         match self {
             Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
-            Self::ClusterUnusable { .. } => Some(10),
             _ => None,
         }
     }
