@@ -94,7 +94,12 @@ impl Gateway {
         let limit = deadline(&info, &parts)?;
         let answer = self.route(connection, info, parts, body, uri, recording);
         match limit {
-            Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::Timeout)),
+            Some(limit) => {
+                // What has a deadline is what a stop waits for, from here to the last byte of the answer.
+                let awaited = self.short.token();
+                let answer = tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::Timeout));
+                answer.map(|response| response.map(|body| body.holding(awaited)))
+            }
             None => answer.await,
         }
     }
@@ -172,10 +177,8 @@ impl Gateway {
         body: Body,
         uri: &str,
     ) -> Result<Response<Body>, Error> {
-        let awaited = target.verb != Verb::Watch;
         let permit = self.authz.authorize(user, target, uri).await?;
-        let response = self.api.serve(&permit, parts, body).await?;
-        Ok(if awaited { response.map(|body| body.holding(self.short.token())) } else { response })
+        self.api.serve(&permit, parts, body).await
     }
 
     async fn document(
@@ -186,8 +189,7 @@ impl Gateway {
         uri: &str,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
-        let response = self.api.document(&permit, parts)?;
-        Ok(response.map(|body| body.holding(self.short.token())))
+        self.api.document(&permit, parts)
     }
 
     /// Rule 132: what still comes on kept connections while the process drains.

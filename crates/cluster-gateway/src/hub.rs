@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, header};
@@ -181,6 +182,10 @@ impl fmt::Debug for Hub {
     }
 }
 
+/// Longest silence of the hub while something is read from it. A watch is ended by the hub after 290 s; a hub that has
+/// vanished without a word would freeze the clusters for ever.
+const READ_TIMEOUT: Duration = Duration::from_secs(320);
+
 async fn load(path: Option<&Path>, user_agent: &str) -> Result<Config, HubError> {
     let mut config = match path {
         None => Config::incluster().map_err(|error| HubError::NotInCluster(chain(&error)))?,
@@ -190,6 +195,7 @@ async fn load(path: Option<&Path>, user_agent: &str) -> Result<Config, HubError>
     let user_agent = if user_agent.is_empty() { default } else { user_agent };
     let user_agent = HeaderValue::from_str(user_agent).map_err(|_| HubError::UserAgent)?;
     config.headers.push((header::USER_AGENT, user_agent));
+    config.read_timeout = Some(READ_TIMEOUT);
     Ok(config)
 }
 

@@ -54,7 +54,7 @@ const MAX_CONCURRENT_STREAMS: u32 = 1000;
 const MAX_UNSEEN_RESETS: usize = 20;
 const STREAM_WINDOW: u32 = 256 << 10;
 /// Many streams share a connection from kube-apiserver: uploads that stall must not stop the others.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_CONCURRENT_STREAMS;
 /// What a reader that has stopped reading may hold in memory, per stream (rule 130).
 const SEND_BUFFER: usize = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(30);

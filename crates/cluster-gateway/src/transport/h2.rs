@@ -31,7 +31,10 @@ const MAX_STREAMS: usize = 250;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes that a member may send ahead on all streams of a connection: enough for each to fill its own window, so that
 /// readers who stand still can never use up the share of the others (rule 130).
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
+///
+/// And twice 255 of them, because h2 ends a connection on which frames of a few bytes have piled up to half of this,
+/// counting each as 256: no reader may do that alone.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 510;
 /// Bytes of a request body kept per stream while the member does not take them.
 const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of the head of one answer.
@@ -165,7 +168,8 @@ pub(super) async fn send(
         Err(mut failure) => {
             let message = failure.take_message();
             let error = failure.into_error();
-            let unsent = message.or_else(|| copy.filter(|_| is_refused(&error))).map(Box::new);
+            let unsent =
+                message.or_else(|| copy.filter(|copy| is_refused(&error, copy.method()))).map(Box::new);
             Err(Failure { error: TransportError::exchange(pool.spec(), &error), unsent })
         }
     }
@@ -183,12 +187,14 @@ fn copy(request: &Request<Body>) -> Option<Request<Body>> {
     Some(copy)
 }
 
-/// Whether the member has said that it has not looked at the request: a GOAWAY that names an earlier stream as the
-/// last, or REFUSED_STREAM. Proxies in front of API servers do so whenever they renew a connection.
-fn is_refused(error: &hyper::Error) -> bool {
+/// Whether the request may be sent again: the member has refused the stream unread, or has said GOAWAY. Proxies in front
+/// of API servers do so whenever they renew a connection. A GOAWAY does not tell here whether it came before or after the
+/// member took the request, so only what changes nothing is sent twice.
+fn is_refused(error: &hyper::Error, method: &http::Method) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<::h2::Error>());
     cause.is_some_and(|cause| {
-        cause.is_remote() && (cause.is_go_away() || cause.reason() == Some(::h2::Reason::REFUSED_STREAM))
+        let refused = cause.reason() == Some(::h2::Reason::REFUSED_STREAM) && !cause.is_go_away();
+        cause.is_remote() && (refused || cause.is_go_away() && method.is_safe())
     })
 }
 

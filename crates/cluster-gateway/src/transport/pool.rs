@@ -35,6 +35,9 @@ pub(super) struct Pool {
     sweeping: AtomicBool,
 }
 
+/// How often one request waits for a connection that it then does not get.
+const MOST_DIALS: usize = 100;
+
 type DialResult = watch::Receiver<Option<Result<(), TransportError>>>;
 
 /// A connection for one request.
@@ -122,7 +125,7 @@ impl Pool {
     }
 
     async fn lease_slowly(self: &Arc<Self>) -> Result<Lease, TransportError> {
-        loop {
+        for _ in 0..MOST_DIALS {
             if let Some(connection) = self.idle.take().await {
                 return Ok(Lease::H1(connection));
             }
@@ -135,6 +138,9 @@ impl Pool {
                 return Ok(lease);
             }
         }
+        Err(TransportError::Saturated(format!(
+            "{MOST_DIALS} connections in a row were taken by others or closed by the member before they could be used"
+        )))
     }
 
     fn slot(&self) -> Option<h2::Slot> {
@@ -272,10 +278,12 @@ impl Pool {
             self.remove(connection);
         }
         let none = none_idle && self.shared.load().is_empty();
-        if none {
-            self.sweeping.store(false, Ordering::Release);
+        if !none {
+            return true;
         }
-        !none
+        self.sweeping.store(false, Ordering::Release);
+        // A connection may have come since we looked; whoever brought it saw us sweeping.
+        !self.shared.load().is_empty() && !self.sweeping.swap(true, Ordering::AcqRel)
     }
 }
 

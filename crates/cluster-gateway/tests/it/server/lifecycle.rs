@@ -63,3 +63,19 @@ async fn rule_178_a_deleted_secret_ends_its_cluster_and_a_new_one_begins_it() {
     world.register("m", &[]);
     until(|| async { caller.get(&format!("{PROXY}/plain")).await.status == 200 }).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_131_a_stop_waits_for_requests_that_still_ask_the_hub() {
+    let mut world = World::start().await;
+    world.hub.fault("subjectaccessreviews", crate::support::fake_hub::Fault::Hang);
+    let caller = world.user("bob", &[]);
+    let asked = world.hub.requests("subjectaccessreviews");
+    let waiting =
+        tokio::spawn(async move { caller.get("/apis/cluster.core.oam.dev/v1alpha1/clustergateways").await });
+    until(|| async { world.hub.requests("subjectaccessreviews") > asked }).await;
+    world.server.stop(Duration::ZERO).await;
+    // The hub never says, and giving up on it takes ten seconds: had the stop not waited, the process would be gone.
+    let answer =
+        tokio::time::timeout(Duration::from_secs(3), waiting).await.expect("answered before the stop ended");
+    assert_eq!(answer.unwrap().status, 500);
+}
