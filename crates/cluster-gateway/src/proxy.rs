@@ -90,6 +90,10 @@ impl Outbound<'_> {
         let request = self.request(parts, body, peer)?;
         let response =
             self.upstream.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
+        if response.status().is_informational() {
+            // Nobody asked to leave HTTP.
+            return Err(Error::InvalidUpgradeResponse(response.status()));
+        }
         Ok(answer(response))
     }
 

@@ -146,17 +146,21 @@ impl Recording {
         let blame = error.blame();
         let mut event = self.0.lock();
         event.recorder.metrics.failure(blame);
-        if let Some(log) = &mut event.log {
-            let cause = match error {
-                Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
-                other => other.to_string(),
-            };
-            log.failure = Some((blame, cause));
-        }
+        let cause = match error {
+            Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
+            // Their full text repeats the query, which may hold what somebody executes (rule 137).
+            Error::AuthorizationUnknown { message, .. } | Error::RequestLine { message, .. } => {
+                message.clone()
+            }
+            other => other.to_string(),
+        };
         if blame != Blame::Caller {
             let (code, audit_id) = (error.code().as_u16(), &event.audit_id);
             let cluster = event.labels.as_ref().map(|labels| labels.cluster.as_ref());
-            tracing::info!(blame = blame.as_str(), cluster, code, ?audit_id, %error, "request failed");
+            tracing::info!(blame = blame.as_str(), cluster, code, ?audit_id, error = cause, "request failed");
+        }
+        if let Some(log) = &mut event.log {
+            log.failure = Some((blame, cause));
         }
     }
 

@@ -150,8 +150,14 @@ impl Source {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Document {
-    #[serde(default)]
+    #[serde(rename = "apiVersion", default)]
+    _api_version: serde::de::IgnoredAny,
+    #[serde(rename = "kind", default)]
+    _kind: serde::de::IgnoredAny,
+    #[serde(rename = "metadata", default)]
+    _metadata: serde::de::IgnoredAny,
     spec: Spec,
 }
 

@@ -117,7 +117,9 @@ fn rule_154_what_is_not_understood_is_refused() {
         let error = one_rule(rule).expect_err(rule).to_string();
         assert!(error.contains(expected), "{rule}: {error}");
     }
-    assert!(matches!(rules("just text"), Err(RuleError::Yaml(_))));
+    for misplaced in ["just text", "clientIdentityExchanger: {rules: []}", "sepc: {}", "kind: x"] {
+        assert!(matches!(rules(misplaced), Err(RuleError::Yaml(_))), "{misplaced}");
+    }
     assert!(matches!(rules("spec: {clientIdentityExchanger: {rules: [1]}}"), Err(RuleError::Yaml(_))));
 }
 
