@@ -10,19 +10,22 @@ use std::time::Duration;
 mod compat;
 mod gates;
 mod hub;
+mod limits;
 mod options;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, LimitOptions, OidcOptions,
+    StandaloneOptions,
 };
 
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::hub::HubConfig;
 use crate::identity::Rules;
+use crate::limits::LimitsConfig;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
 
@@ -48,8 +51,12 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// How much may be under way at once, and for how long.
+    pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
+    /// Whether the socket then stays open, answering 429, until the open requests are through (rule 133).
+    pub shutdown_send_retry_after: bool,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
     /// to 10 s (rule 56).
     pub poll: Duration,
@@ -114,6 +121,7 @@ struct Common {
     authorization: AuthorizationConfig,
     gates: FeatureGates,
     identity_rules: Rules,
+    limits: LimitsConfig,
 }
 
 impl Common {
@@ -135,6 +143,7 @@ impl Common {
                 FeatureGates::default()
             }),
             identity_rules: identity_rules(options, mistakes),
+            limits: limits::limits(&options.limits, mistakes),
         }
     }
 }

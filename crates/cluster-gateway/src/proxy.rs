@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::authz::Permit;
 use crate::body::{Body, Observer};
 use crate::identity;
+use crate::limits::Place;
 use crate::registry::Upstream;
 use crate::request::ProxyTarget;
 use crate::status::Error;
@@ -29,6 +30,8 @@ pub struct Exchange<'e> {
     pub upstream: &'e Upstream,
     /// Whose identity the member sees.
     pub identity: identity::Exchange<'e>,
+    /// Held until the last byte of the answer or of the upgraded stream.
+    pub place: Place,
     /// Where upgraded streams live, so that the process can wait for them.
     pub tasks: &'e TaskTracker,
     /// Sees the bytes of an upgraded stream, both directions, and its end. Dropped unused on any other answer.
@@ -68,9 +71,12 @@ pub async fn forward(
     };
     if target.upgrade {
         // Boxed: rare, and large; a request's future is moved and kept as a whole.
-        Box::pin(upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer)).await
+        let stream =
+            upgrade::Stream { tasks: exchange.tasks, observer: exchange.observer, place: exchange.place };
+        Box::pin(upgrade::forward(&outbound, parts, body, peer, stream)).await
     } else {
-        outbound.forward(parts, body, peer).await
+        let answer = outbound.forward(parts, body, peer).await?;
+        Ok(answer.map(|body| body.holding(exchange.place)))
     }
 }
 

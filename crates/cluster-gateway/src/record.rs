@@ -12,7 +12,7 @@ mod labels;
 mod metrics;
 
 pub use labels::Labels;
-pub use metrics::{Gauge, Metrics};
+pub use metrics::{LabelPairs, Metrics, Reading, ReadingKind};
 
 use crate::body::{Body, BodyError, Observer};
 use crate::request::ProxyTarget;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod readings;
 mod sources;
 
 use anyhow::Context;
@@ -22,8 +23,9 @@ use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::Config;
 use crate::gateway::{Gateway, IdentityPassing};
-use crate::record::{Gauge, Recorder};
-use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
+use crate::limits::Limits;
+use crate::record::Recorder;
+use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::server::{Handler, Listener, TlsReloader};
 use crate::transport::{AddressPolicy, TransportOptions};
 
@@ -73,6 +75,7 @@ pub struct Server {
     address: SocketAddr,
     gateway: Arc<Gateway>,
     loaded: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
     drain: CancellationToken,
     connections: TaskTracker,
     tasks: JoinSet<anyhow::Result<()>>,
@@ -100,7 +103,8 @@ impl Server {
         })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
-        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, (&loaded, &stopping)));
         let mut tasks = JoinSet::new();
         followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
@@ -112,7 +116,7 @@ impl Server {
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
         tasks.spawn(forever(serving));
         tracing::info!(%address, "serving");
-        Ok(Self { address, gateway, loaded, drain, connections, tasks })
+        Ok(Self { address, gateway, loaded, stopping, drain, connections, tasks })
     }
 
     /// The address that is served.
@@ -145,13 +149,17 @@ impl Server {
     /// Stops in the order of rule 131: not ready, then (after `delay`) no new connections, then drain. Watches and
     /// upgrades are not waited for (rule 120).
     pub async fn stop(&mut self, delay: Duration) {
-        self.gateway.stopping.store(true, Ordering::Relaxed);
+        self.stopping.store(true, Ordering::Relaxed);
         tokio::time::sleep(delay).await;
-        self.drain.cancel();
+        self.gateway.draining.store(true, Ordering::Relaxed);
+        if !self.gateway.send_retry_after {
+            self.drain.cancel();
+        }
         self.gateway.short.close();
         if tokio::time::timeout(DRAIN, self.gateway.short.wait()).await.is_err() {
             tracing::warn!(open = self.gateway.short.len(), "requests still open after {DRAIN:?} are cut");
         }
+        self.drain.cancel();
         self.connections.close();
         // Connections with open watches do not end by themselves; they are cut.
         let _ = tokio::time::timeout(FLUSH, self.connections.wait()).await;
@@ -164,11 +172,11 @@ fn gateway(
     authz: Authorizer,
     recorder: Recorder,
     address: SocketAddr,
-    loaded: &Arc<AtomicBool>,
+    (loaded, stopping): (&Arc<AtomicBool>, &Arc<AtomicBool>),
 ) -> Gateway {
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
-    let stopping = Arc::new(AtomicBool::new(false));
+    let limits = Arc::new(Limits::new(config.limits.clone()));
     for rule in config.identity_rules.loosely_privileged() {
         tracing::warn!(
             rule,
@@ -185,7 +193,7 @@ fn gateway(
             Arc::new(move || registry.synced() && loaded.load(Ordering::Relaxed))
         },
         stopping: {
-            let stopping = Arc::clone(&stopping);
+            let stopping = Arc::clone(stopping);
             Arc::new(move || stopping.load(Ordering::Relaxed))
         },
         clusters: {
@@ -194,7 +202,8 @@ fn gateway(
         },
         metrics: {
             let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
-            Arc::new(move || metrics(&recorder, &registry.snapshot()))
+            let limits = Arc::clone(&limits);
+            Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits))
         },
     });
     Gateway {
@@ -206,33 +215,13 @@ fn gateway(
             always: config.gates.client_identity_penetration,
             global: config.identity_rules.clone(),
         },
+        limits,
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
-        stopping,
+        draining: AtomicBool::new(false),
+        send_retry_after: config.shutdown_send_retry_after,
     }
-}
-
-fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
-    recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
-    let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
-    let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
-    let insecure = insecure.filter(|upstream| upstream.insecure).count();
-    recorder.metrics.encode(vec![
-        Gauge {
-            name: "cluster_gateway_clusters",
-            help: "Registered clusters, by whether they can be used",
-            values: vec![
-                (&[("state", "usable")], usable as u64),
-                (&[("state", "unusable")], (snapshot.len() - usable) as u64),
-            ],
-        },
-        Gauge {
-            name: "cluster_gateway_insecure_clusters",
-            help: "Clusters whose certificate is not verified",
-            values: vec![(&[], insecure as u64)],
-        },
-    ])
 }
 
 fn index(config: &Config, gateway: &Gateway) -> Index {

@@ -85,10 +85,14 @@ pub enum Error {
     TooLarge(usize),
     /// Too many requests are under way (rule 126).
     TooManyRequests(String),
+    /// Too many requests for the gateway's own resources are under way (rule 125).
+    Overloaded,
     /// The request took longer than it may (rule 123).
     Timeout,
     /// The process is stopping (rule 132).
     ShuttingDown,
+    /// The process is stopping and sends callers to its other replicas (rule 133).
+    ComeBack,
     /// No cluster of this name is registered (rule 178).
     NoSuchCluster(String),
     /// The cluster is registered but cannot be used as it is; never says `no such cluster` (rule 178).
@@ -172,7 +176,9 @@ impl Error {
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_) => Blame::Member,
-            Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
+            Self::Timeout | Self::ShuttingDown | Self::ComeBack | Self::Panic | Self::Internal(_) => {
+                Blame::Us
+            }
             _ => Blame::Caller,
         }
     }
@@ -192,7 +198,7 @@ impl Error {
             Self::Expired(_) => StatusCode::GONE,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(_) | Self::Overloaded | Self::ComeBack => StatusCode::TOO_MANY_REQUESTS,
             Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -266,14 +272,22 @@ impl Error {
     /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
+            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) | Self::Overloaded => Some(1),
+            Self::ComeBack => Some(5),
             _ => None,
         }
     }
 
-    /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117).
+    /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117, 125).
     fn is_text(&self) -> bool {
-        matches!(self, Self::RequestLine { .. } | Self::AuthorizationUnknown { .. } | Self::Panic)
+        matches!(
+            self,
+            Self::RequestLine { .. }
+                | Self::AuthorizationUnknown { .. }
+                | Self::Panic
+                | Self::Overloaded
+                | Self::ComeBack
+        )
     }
 }
 
@@ -309,6 +323,8 @@ impl fmt::Display for Error {
             }
             Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
             Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
+            Self::Overloaded => f.write_str("Too many requests, please try again later.\n"),
+            Self::ComeBack => f.write_str("The apiserver is shutting down, please try again later.\n"),
             Self::ShuttingDown => f.write_str("apiserver is shutting down"),
             Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),
             Self::ClusterUnusable { cluster, reason } => {

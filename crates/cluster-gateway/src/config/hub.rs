@@ -53,7 +53,9 @@ impl Config {
             gates: common.gates,
             identity_rules: common.identity_rules,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
+            limits: common.limits,
             shutdown_delay: options.common.shutdown_delay_duration,
+            shutdown_send_retry_after: options.common.limits.shutdown_send_retry_after,
             poll: POLL,
         })
     }

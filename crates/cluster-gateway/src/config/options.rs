@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 mod common;
+mod limits;
 mod standalone;
 
 pub use common::CommonOptions;
+pub use limits::LimitOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
 /// Flags of the hub-mode server.

@@ -7,6 +7,7 @@ use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
 use crate::credential::Credential;
 use crate::identity::{RuleError, Rules};
+use crate::limits::InFlight;
 use crate::status::Error;
 use crate::transport::Transport;
 
@@ -40,6 +41,8 @@ pub struct Cluster {
     pub identity_rules: Result<Rules, RuleError>,
     /// The way to the member, or why there is none.
     pub upstream: Result<Upstream, Unusable>,
+    /// What is under way to it (rule 126); inherited, whatever changes.
+    pub in_flight: Arc<InFlight>,
 }
 
 /// Why a registered cluster cannot be used, in words for its owner; never holds key material.

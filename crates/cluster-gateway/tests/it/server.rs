@@ -4,6 +4,7 @@ mod aggregator;
 mod connections;
 mod identity;
 mod lifecycle;
+mod limits;
 mod messages;
 mod panics;
 mod proxying;

@@ -26,7 +26,7 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
                 upstream: &upstream,
                 identity: &crate::identity::Exchange::Gateway,
             };
-            let answer = upgrade::forward(&outbound, parts, body.into(), peer(), &tasks, None).await;
+            let answer = upgrade::forward(&outbound, parts, body.into(), peer(), stream(&tasks)).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|error| error.into_response(false)))
         }
     });
@@ -34,6 +34,10 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
     tokio::spawn(connection.with_upgrades());
     client
+}
+
+fn stream(tasks: &TaskTracker) -> upgrade::Stream<'_> {
+    upgrade::Stream { tasks, observer: None, place: Place::default() }
 }
 
 /// An upgrade request followed by `early` bytes in the same write.
@@ -190,7 +194,7 @@ async fn rule_177_a_failed_dial_of_an_upgrade_says_so() {
     let on_upgrade = hyper::upgrade::on(&mut request);
     request.extensions_mut().insert(on_upgrade);
     let (parts, body) = request.into_parts();
-    let error = upgrade::forward(&outbound, parts, body, peer(), &TaskTracker::new(), None)
+    let error = upgrade::forward(&outbound, parts, body, peer(), stream(&TaskTracker::new()))
         .await
         .expect_err("nobody listens");
     let expected = format!("error dialing backend: dial tcp {}: connect: connection refused", member.address);

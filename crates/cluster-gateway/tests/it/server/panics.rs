@@ -12,6 +12,7 @@ use cluster_gateway::authn::{AuthenticationConfig, Authenticator, Connection};
 use cluster_gateway::authz::{AuthorizationConfig, Authorizer};
 use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::gateway::{Gateway, IdentityPassing};
+use cluster_gateway::limits::{Limits, LimitsConfig};
 use cluster_gateway::record::Recorder;
 use cluster_gateway::registry::Registry;
 use cluster_gateway::server::{Handler, Listener, TlsReloader, self_signed};
@@ -48,7 +49,9 @@ async fn gateway(hub: &FakeHub) -> Gateway {
         recorder: Arc::new(Recorder::default()),
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
-        stopping: Arc::new(AtomicBool::new(false)),
+        limits: Arc::new(Limits::new(LimitsConfig::default())),
+        draining: AtomicBool::new(false),
+        send_retry_after: false,
     }
 }
 

@@ -9,6 +9,7 @@ use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::Rules;
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use k8s_openapi::ByteString;
@@ -33,6 +34,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) shutdown_send_retry_after: bool,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -45,6 +48,8 @@ impl Default for Setup<'_> {
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            limits: LimitsConfig::default(),
+            shutdown_send_retry_after: false,
             certificate: None,
         }
     }
@@ -94,7 +99,9 @@ impl World {
             identity_rules: setup.rules,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            limits: setup.limits,
             shutdown_delay: Duration::ZERO,
+            shutdown_send_retry_after: setup.shutdown_send_retry_after,
             poll: setup.poll,
         };
         let server = Server::start(config).await.unwrap();
