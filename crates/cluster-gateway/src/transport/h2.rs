@@ -21,7 +21,8 @@ use super::options::OpenConnection;
 use super::pool::Pool;
 use super::released::Released;
 use super::stream::Stream;
-use super::{Failure, TransportError, TransportOptions};
+use super::upload::Uploads;
+use super::{Again, Failure, TransportError, TransportOptions, copy};
 use crate::body::Body;
 use crate::io::Coalesced;
 
@@ -59,6 +60,13 @@ struct State {
     /// Wakes the task that learns the limit when bytes came in.
     learner: AtomicWaker,
     connected: AtomicBool,
+    uploads: Uploads,
+}
+
+impl AsRef<Uploads> for State {
+    fn as_ref(&self) -> &Uploads {
+        &self.uploads
+    }
 }
 
 /// One stream's place on a connection; free again when dropped.
@@ -67,14 +75,22 @@ pub(super) struct Slot(Arc<Connection>);
 
 impl Connection {
     /// Starts HTTP/2 on `stream` and waits until the member has told its limits.
-    pub(super) async fn start(stream: Stream, pool: &Arc<Pool>) -> Result<Arc<Self>, TransportError> {
+    pub(super) async fn start(
+        stream: Stream,
+        open: OpenConnection,
+        pool: &Arc<Pool>,
+    ) -> Result<Arc<Self>, TransportError> {
         let limit = pool.options().tls_handshake_timeout;
-        timeout(limit, Self::handshake(stream, pool))
+        timeout(limit, Self::handshake(stream, open, pool))
             .await
             .map_err(|_| TransportError::handshake_timeout(pool.spec(), limit))?
     }
 
-    async fn handshake(stream: Stream, pool: &Arc<Pool>) -> Result<Arc<Self>, TransportError> {
+    async fn handshake(
+        stream: Stream,
+        open: OpenConnection,
+        pool: &Arc<Pool>,
+    ) -> Result<Arc<Self>, TransportError> {
         let state = Arc::new(State::default());
         let (sender, connection) = builder(pool.options(), Arc::clone(&state))
             .handshake(TokioIo::new(Coalesced::new(stream)))
@@ -90,7 +106,6 @@ impl Connection {
         let (learnt, first_limit) = oneshot::channel();
         let task = Driver { connection, state, learnt: Some(learnt) };
         let (weak_pool, weak_this) = (Arc::downgrade(pool), Arc::downgrade(&this));
-        let open = OpenConnection::new(pool.counters_handle());
         tokio::spawn(async move {
             task.drive().await;
             drop(open);
@@ -156,35 +171,36 @@ pub(super) async fn send(
     address(&mut request, pool.scheme(), pool.authority());
     let slot = Arc::new(slot);
     let mut sender = slot.0.sender.clone();
+    let mut interest = None;
     if !http_body::Body::is_end_stream(request.body()) {
         // The member may answer before it has read the request; the stream stays open until both are through.
         let taken = Arc::clone(&slot);
-        request = request.map(|body| body.holding(taken));
+        request = request.map(|body| {
+            let (body, upload) = Uploads::bind(&slot.0.state, body.holding(taken));
+            interest = Some(upload);
+            body
+        });
     }
     let copy = copy(&request);
     let answer = pool.within_header_timeout(sender.try_send_request(request)).await?;
     match answer {
-        Ok(response) => Ok(response.map(|incoming| Body::h2(incoming).holding(slot))),
+        Ok(response) => Ok(response.map(|incoming| {
+            let body = Body::h2(incoming).holding(slot);
+            // Whoever has the whole answer, or has gone, wants nothing more of the upload (as Go's client).
+            if let Some(interest) = interest { body.holding(interest) } else { body }
+        })),
         Err(mut failure) => {
-            let message = failure.take_message();
+            let unsent = failure.take_message().map(|request| Again::Unsent(Box::new(request)));
             let error = failure.into_error();
-            let unsent =
-                message.or_else(|| copy.filter(|copy| is_refused(&error, copy.method()))).map(Box::new);
-            Err(Failure { error: TransportError::exchange(pool.spec(), &error), unsent })
+            if unsent.is_some() {
+                // It takes no more requests; the next try must not meet it again.
+                pool.remove(&slot.0);
+            }
+            let refused = || copy.filter(|copy| is_refused(&error, copy.method()));
+            let again = unsent.or_else(|| refused().map(|copy| Again::Refused(Box::new(copy))));
+            Err(Failure { error: TransportError::exchange(pool.spec(), &error), again })
         }
     }
-}
-
-/// A second request of the same words; `None` if it has a body, which cannot be had twice.
-fn copy(request: &Request<Body>) -> Option<Request<Body>> {
-    if !http_body::Body::is_end_stream(request.body()) {
-        return None;
-    }
-    let mut copy = Request::new(Body::empty());
-    request.method().clone_into(copy.method_mut());
-    request.uri().clone_into(copy.uri_mut());
-    request.headers().clone_into(copy.headers_mut());
-    Some(copy)
 }
 
 /// Whether the request may be sent again: the member has refused the stream unread, or has said GOAWAY. Proxies in front
@@ -275,7 +291,7 @@ where
 {
     fn execute(&self, future: F) {
         if self.0.connected.swap(true, Ordering::Relaxed) {
-            tokio::spawn(future);
+            self.0.uploads.spawn(future);
             return;
         }
         let state = Arc::clone(&self.0);

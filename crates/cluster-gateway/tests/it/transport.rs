@@ -1,7 +1,9 @@
 //! Transports against a fake member.
 
+mod addresses;
 mod errors;
 mod frames;
+mod http1;
 mod pool;
 
 use std::sync::Arc;
