@@ -17,7 +17,7 @@ use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
 use crate::identity::{self, Rules};
-use crate::limits::{Limits, Place};
+use crate::limits::{Limits, MAX_HEADERS, Place};
 use crate::proxy;
 use crate::record::{Recorder, Recording};
 use crate::registry::{Cluster, Registry};
@@ -41,6 +41,8 @@ pub struct Gateway {
     pub identity: IdentityPassing,
     /// How much may be under way at once.
     pub limits: Arc<Limits>,
+    /// The mark by which it knows what has passed it.
+    pub hop: proxy::Hop,
     /// Where every request is recorded.
     pub recorder: Arc<Recorder>,
     /// Requests that a stop waits for.
@@ -91,6 +93,9 @@ impl Gateway {
         if parts.method == Method::CONNECT {
             // A success would turn the connection into a tunnel that leads nowhere.
             return Err(Error::MethodNotAllowed);
+        }
+        if parts.headers.len() > MAX_HEADERS {
+            return Err(Error::TooManyHeaders { number: parts.headers.len(), most: MAX_HEADERS });
         }
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -178,7 +183,15 @@ impl Gateway {
         let place = self.limits.admit_to(place, &cluster.name, &cluster.in_flight, permit.user(), upgrade)?;
         let identity = self.identity.exchange(permit.user(), &cluster, parts.uri.query())?;
         let observer = upgrade.then(|| recording.observer());
-        let exchange = proxy::Exchange { permit, upstream, identity, place, tasks: &self.upgraded, observer };
+        let exchange = proxy::Exchange {
+            permit,
+            upstream,
+            identity,
+            hop: &self.hop,
+            place,
+            tasks: &self.upgraded,
+            observer,
+        };
         proxy::forward(exchange, parts, body, connection.peer()).await
     }
 

@@ -20,6 +20,10 @@ use crate::authn::{GROUP_MASTERS, UserInfo};
 use crate::request::{RequestInfo, ResourceTarget, Verb};
 use crate::status::Error;
 
+/// Headers of one request. HTTP/2 bounds their bytes only, which leaves room for tens of thousands of tiny ones; on
+/// HTTP/1.1 the server takes no more than these. A user of many groups needs one per group.
+pub const MAX_HEADERS: usize = 1024;
+
 /// The limits, 0 meaning none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitsConfig {

@@ -18,9 +18,12 @@ use crate::request::ProxyTarget;
 use crate::status::Error;
 
 mod headers;
+mod hop;
 mod splice;
 mod upgrade;
 mod uri;
+
+pub use hop::Hop;
 
 /// What [`forward`] needs besides the request.
 pub struct Exchange<'e> {
@@ -30,6 +33,8 @@ pub struct Exchange<'e> {
     pub upstream: &'e Upstream,
     /// Whose identity the member sees.
     pub identity: identity::Exchange<'e>,
+    /// This gateway, as it marks what passes it.
+    pub hop: &'e Hop,
     /// Held until the last byte of the answer or of the upgraded stream.
     pub place: Place,
     /// Where upgraded streams live, so that the process can wait for them.
@@ -53,7 +58,8 @@ impl std::fmt::Debug for Exchange<'_> {
 /// The member's `Audit-Id` is dropped; the caller sets the gateway's own (rule 115).
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a query that cannot be read in one way only; otherwise what the member or the way to it
+/// [`Error::BadRequest`] for a query that cannot be read in one way only; [`Error::Loop`] if the request has been here
+/// before; otherwise what the member or the way to it
 /// did wrong: [`Error::Dial`], [`Error::Member`], [`Error::MemberTimeout`], [`Error::InvalidUpgradeResponse`],
 /// [`Error::TooManyRequests`].
 pub async fn forward(
@@ -68,6 +74,7 @@ pub async fn forward(
         path: &target.path.path,
         upstream: exchange.upstream,
         identity: &exchange.identity,
+        hop: exchange.hop,
     };
     if target.upgrade {
         // Boxed: rare, and large; a request's future is moved and kept as a whole.
@@ -89,6 +96,7 @@ struct Outbound<'o> {
     path: &'o str,
     upstream: &'o Upstream,
     identity: &'o identity::Exchange<'o>,
+    hop: &'o Hop,
 }
 
 impl Outbound<'_> {
@@ -106,12 +114,13 @@ impl Outbound<'_> {
     /// The request as the member gets it. The credential comes last, so nothing that the client names can take it away
     /// (rule 157).
     fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
-        let mut request = Request::new(body);
+        let mut request = Request::new(body.filtering_trailers(headers::strip_request_trailers));
         *request.uri_mut() = uri::upstream(&self.upstream.base_path, self.path, parts.uri.query())?;
         *request.method_mut() = parts.method;
         let mut headers = parts.headers;
         headers::strip_request(&mut headers);
         headers::append_forwarded_for(&mut headers, peer.ip());
+        self.hop.mark(&mut headers, self.cluster)?;
         self.identity.apply(&mut headers)?;
         self.upstream.credential.attach(&mut headers);
         *request.headers_mut() = headers;
@@ -125,7 +134,7 @@ fn answer(response: Response<Body>) -> Response<Body> {
     headers::strip_response(&mut parts.headers);
     headers::default_cache_control(&mut parts.headers);
     parts.version = http::Version::default();
-    Response::from_parts(parts, body)
+    Response::from_parts(parts, body.filtering_trailers(headers::strip_response_trailers))
 }
 
 #[cfg(test)]

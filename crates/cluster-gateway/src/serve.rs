@@ -24,6 +24,7 @@ use crate::body::Body;
 use crate::config::Config;
 use crate::gateway::{Gateway, IdentityPassing};
 use crate::limits::Limits;
+use crate::proxy::Hop;
 use crate::record::Recorder;
 use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::server::{Handler, Listener, TlsReloader};
@@ -216,6 +217,7 @@ fn gateway(
             global: config.identity_rules.clone(),
         },
         limits,
+        hop: Hop::default(),
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),

@@ -120,6 +120,15 @@ pub enum Error {
     },
     /// The member answered an upgrade with something that is neither 101 nor an error (rule 186).
     InvalidUpgradeResponse(StatusCode),
+    /// The cluster's endpoint leads back to this gateway (rule 168).
+    Loop(String),
+    /// The request has more headers than are taken (rule 58).
+    TooManyHeaders {
+        /// How many it has.
+        number: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// The hub could not be asked.
     Hub(String),
     /// A handler panicked (rule 117).
@@ -175,7 +184,8 @@ impl Error {
             | Self::Dial(_)
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
-            | Self::InvalidUpgradeResponse(_) => Blame::Member,
+            | Self::InvalidUpgradeResponse(_)
+            | Self::Loop(_) => Blame::Member,
             Self::Timeout | Self::ShuttingDown | Self::ComeBack | Self::Panic | Self::Internal(_) => {
                 Blame::Us
             }
@@ -188,6 +198,8 @@ impl Error {
     pub fn code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Loop(_) => StatusCode::LOOP_DETECTED,
+            Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -332,6 +344,14 @@ impl fmt::Display for Error {
             }
             Self::Member { cluster, message } | Self::MemberTimeout { cluster, message } => {
                 write!(f, "cluster {cluster}: {message}")
+            }
+            Self::Loop(cluster) => write!(
+                f,
+                "cluster {cluster}: its endpoint leads back to this gateway, which the request has passed before; \
+                 enter the address of the cluster's own API server"
+            ),
+            Self::TooManyHeaders { number, most } => {
+                write!(f, "the request has {number} headers; at most {most} are taken")
             }
             Self::InvalidUpgradeResponse(code) => {
                 write!(f, "invalid upgrade response: status code {}", code.as_u16())

@@ -55,7 +55,7 @@ async fn send(
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
-    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway }
+    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway, hop: &Hop::default() }
         .forward(parts, body, peer())
         .await
 }

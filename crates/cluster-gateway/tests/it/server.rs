@@ -5,6 +5,8 @@ mod connections;
 mod identity;
 mod lifecycle;
 mod limits;
+mod log;
+mod loops;
 mod messages;
 mod panics;
 mod proxying;

@@ -25,6 +25,7 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
                 path,
                 upstream: &upstream,
                 identity: &crate::identity::Exchange::Gateway,
+                hop: &Hop::default(),
             };
             let answer = upgrade::forward(&outbound, parts, body.into(), peer(), stream(&tasks)).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|error| error.into_response(false)))
@@ -188,6 +189,7 @@ async fn rule_177_a_failed_dial_of_an_upgrade_says_so() {
         path: "/upgrade",
         upstream: &upstream,
         identity: &crate::identity::Exchange::Gateway,
+        hop: &Hop::default(),
     };
     let mut request =
         Request::post("/x").header("upgrade", "SPDY/3.1").body(Body::empty()).expect("a request");

@@ -13,6 +13,7 @@ use cluster_gateway::authz::{AuthorizationConfig, Authorizer};
 use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::gateway::{Gateway, IdentityPassing};
 use cluster_gateway::limits::{Limits, LimitsConfig};
+use cluster_gateway::proxy::Hop;
 use cluster_gateway::record::Recorder;
 use cluster_gateway::registry::Registry;
 use cluster_gateway::server::{Handler, Listener, TlsReloader, self_signed};
@@ -49,6 +50,7 @@ async fn gateway(hub: &FakeHub) -> Gateway {
         recorder: Arc::new(Recorder::default()),
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
+        hop: Hop::default(),
         limits: Arc::new(Limits::new(LimitsConfig::default())),
         draining: AtomicBool::new(false),
         send_retry_after: false,
