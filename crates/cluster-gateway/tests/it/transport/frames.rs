@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{get, options};
+use super::{get, in_time, options};
 use crate::support::fake_member::{TestCa, server_config};
 
 const DATA: u8 = 0;
@@ -61,7 +61,7 @@ impl Raw {
 
     /// With the payload of the SETTINGS frame.
     async fn accept_with(&self, settings: &[u8]) -> Connection {
-        let (socket, _) = self.listener.accept().await.unwrap();
+        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
         let mut stream = self.tls.accept(socket).await.unwrap();
         stream.read_exact(&mut [0; 24]).await.unwrap();
         let mut connection = Connection(stream);
@@ -86,7 +86,7 @@ impl Connection {
     /// Kind, stream and payload of the next frame.
     async fn frame(&mut self) -> (u8, u32, Vec<u8>) {
         let mut head = [0; 9];
-        self.0.read_exact(&mut head).await.unwrap();
+        in_time(self.0.read_exact(&mut head)).await.unwrap();
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         self.0.read_exact(&mut payload).await.unwrap();
         (head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload)
