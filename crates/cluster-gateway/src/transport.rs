@@ -91,9 +91,6 @@ impl PartialEq for ClientCertificate {
 
 impl Eq for ClientCertificate {}
 
-/// How often a request may be sent again that has left the gateway.
-const RETRIES: usize = 2;
-
 /// The connections to one member.
 #[derive(Debug)]
 pub struct Transport {
@@ -130,7 +127,7 @@ impl Transport {
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let mut request = request;
         let mut tries = Tries::default();
-        let mut retries = 0;
+        let mut retries = Retries::default();
         let mut lease = self.pool.lease(&mut tries).await?;
         loop {
             let sent = match lease {
@@ -141,23 +138,10 @@ impl Transport {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            let new = match failure.again {
-                Some(Again::Unsent(unsent)) => {
-                    request = *unsent;
-                    false
-                }
-                Some(Again::Refused(copy)) if retries < RETRIES => {
-                    retries += 1;
-                    request = *copy;
-                    false
-                }
-                Some(Again::Lost(copy)) if retries < RETRIES => {
-                    retries += 1;
-                    request = *copy;
-                    true
-                }
-                _ => return Err(failure.error),
+            let Some((again, new)) = failure.again.and_then(|again| retries.take(again)) else {
+                return Err(failure.error);
             };
+            request = again;
             lease = if new {
                 self.pool.lease_new(&mut tries).await?
             } else {
@@ -194,6 +178,27 @@ enum Again {
     Lost(Box<Request<Body>>),
 }
 
+/// How often a request has been sent again.
+#[derive(Debug, Default)]
+struct Retries(usize);
+
+impl Retries {
+    /// How often a request may be sent again that has left the gateway. What has not left is not counted here; for that
+    /// there are [`Tries`].
+    const MOST: usize = 2;
+
+    /// The request to send, and whether on a new connection; `None`: it has been sent often enough.
+    fn take(&mut self, again: Again) -> Option<(Request<Body>, bool)> {
+        let (request, new) = match again {
+            Again::Unsent(request) => return Some((*request, false)),
+            Again::Refused(request) => (request, false),
+            Again::Lost(request) => (request, true),
+        };
+        self.0 += 1;
+        (self.0 <= Self::MOST).then_some((*request, new))
+    }
+}
+
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         Self { error, again: None }
@@ -210,4 +215,26 @@ fn copy(request: &Request<Body>) -> Option<Request<Body>> {
     request.uri().clone_into(copy.uri_mut());
     request.headers().clone_into(copy.headers_mut());
     Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Box<Request<Body>> {
+        Box::new(Request::new(Body::empty()))
+    }
+
+    #[test]
+    fn rule_129_a_request_that_comes_back_unsent_is_not_counted_as_sent() {
+        let mut retries = Retries::default();
+        for _ in 0..50 {
+            assert!(retries.take(Again::Unsent(request())).is_some_and(|(_, new)| !new));
+        }
+        assert!(retries.take(Again::Refused(request())).is_some_and(|(_, new)| !new));
+        assert!(retries.take(Again::Lost(request())).is_some_and(|(_, new)| new));
+        assert!(retries.take(Again::Refused(request())).is_none());
+        assert!(retries.take(Again::Lost(request())).is_none());
+        assert!(retries.take(Again::Unsent(request())).is_some());
+    }
 }

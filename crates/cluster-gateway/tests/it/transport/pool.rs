@@ -258,6 +258,19 @@ async fn requests_that_dial_at_the_same_time_see_each_other() {
     assert_eq!(watches.iter().filter(|watch| refused(watch)).count(), 17);
 }
 
+#[tokio::test]
+async fn a_request_that_others_always_overtake_is_given_up() {
+    let member = FakeMember::start(Options { max_streams: 1, ..Options::default() }).await;
+    let transport = transport(&member);
+    let watches = join_all((0..120).map(|_| transport.send(get("/watch")))).await;
+    let (held, refused): (Vec<_>, Vec<_>) = watches.into_iter().partition(Result::is_ok);
+    assert!(held.len() >= 100 && !refused.is_empty(), "{} of 120", held.len());
+    for error in refused.into_iter().filter_map(Result::err) {
+        let expected = "100 connections in a row were taken by others";
+        assert!(matches!(&error, TransportError::Saturated(text) if text.starts_with(expected)), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_callers_get_each_their_own_answer_over_few_connections() {
     for protocols in [Protocols::Both, Protocols::Http1] {
