@@ -189,7 +189,7 @@ impl Gateway {
         uri: &str,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
-        self.api.document(&permit, parts)
+        self.api.document(&permit, parts).await
     }
 
     /// Rule 132: what still comes on kept connections while the process drains.

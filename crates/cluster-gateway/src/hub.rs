@@ -16,9 +16,11 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
 
 mod review;
+mod secret;
 
 pub use review::ReviewError;
 use review::Reviewer;
+pub use secret::{Annotate, SecretMetadata, WriteError};
 
 /// How the hub is reached.
 #[derive(Debug, Clone, Default)]

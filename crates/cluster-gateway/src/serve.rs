@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use sources::{Sources, forever};
 
-use crate::api::{Api, ApiConfig, VersionInfo};
+use crate::api::{Api, ApiConfig, HealthRecords, VersionInfo};
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
@@ -100,7 +100,8 @@ impl Server {
         })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
-        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded));
+        let health = followed.health_records();
+        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded, health));
         let mut tasks = JoinSet::new();
         followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
@@ -165,6 +166,7 @@ fn gateway(
     recorder: Recorder,
     address: SocketAddr,
     loaded: &Arc<AtomicBool>,
+    health: Option<Arc<dyn HealthRecords>>,
 ) -> Gateway {
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
@@ -196,6 +198,7 @@ fn gateway(
             let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
             Arc::new(move || metrics(&recorder, &registry.snapshot()))
         },
+        health,
     });
     Gateway {
         authn,

@@ -60,7 +60,7 @@ pub enum Error {
     /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
     NotAcceptable(NotAcceptable),
     /// The body's media type is not understood (rule 223).
-    UnsupportedMediaType,
+    UnsupportedMediaType(UnsupportedMediaType),
     /// Options are well-formed but senseless (rule 221).
     Invalid {
         /// Kind of the options.
@@ -83,6 +83,15 @@ pub enum Error {
     },
     /// The body is larger than the limit, in bytes (rule 127).
     TooLarge(usize),
+    /// A JSON patch has more operations than the limit (rule 260).
+    TooManyOperations {
+        /// How many it may have.
+        limit: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// Health is recorded in Secrets of a hub, and there is none (standalone).
+    NowhereToRecord,
     /// Too many requests are under way (rule 126).
     TooManyRequests(String),
     /// The request took longer than it may (rule 123).
@@ -135,6 +144,15 @@ pub enum NotAcceptable {
     Object(&'static str),
 }
 
+/// Why a body's media type is not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsupportedMediaType {
+    /// The router knows no such type of body on this path.
+    Router,
+    /// The type is Kubernetes', but not of this resource; lists those that are.
+    Accepted(&'static str),
+}
+
 /// Whose fault a failure is. It goes to the log and to metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -185,13 +203,15 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Expired(_) => StatusCode::GONE,
             Self::Conflict { .. } => StatusCode::CONFLICT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::TooManyOperations { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
@@ -216,13 +236,13 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => "MethodNotAllowed",
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
-            Self::UnsupportedMediaType => "UnsupportedMediaType",
+            Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Self::Invalid { .. } => "Invalid",
             Self::Expired(_) => "Expired",
             Self::Conflict { .. } => "Conflict",
-            Self::TooLarge(_) => "RequestEntityTooLarge",
+            Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
@@ -249,7 +269,7 @@ impl Error {
             Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::NotAcceptable(NotAcceptable::Router(_))
-            | Self::UnsupportedMediaType
+            | Self::UnsupportedMediaType(UnsupportedMediaType::Router)
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
             Self::ShuttingDown
@@ -300,7 +320,13 @@ impl fmt::Display for Error {
             Self::NotAcceptable(NotAcceptable::Encoder(types)) => {
                 write!(f, "only the following media types are accepted: {types}")
             }
-            Self::UnsupportedMediaType => f.write_str("415: Unsupported Media Type"),
+            Self::UnsupportedMediaType(UnsupportedMediaType::Router) => {
+                f.write_str("415: Unsupported Media Type")
+            }
+            Self::UnsupportedMediaType(UnsupportedMediaType::Accepted(types)) => write!(
+                f,
+                "the body of the request was in an unknown format - accepted media types include: {types}"
+            ),
             Self::NotAcceptable(NotAcceptable::Object(text)) => f.write_str(text),
             Self::NotSynced => f.write_str("the clusters have not been read from the hub yet"),
             Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
@@ -308,6 +334,13 @@ impl fmt::Display for Error {
                 write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
             }
             Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
+            Self::TooManyOperations { limit, got } => {
+                write!(f, "The allowed maximum operations in a JSON patch is {limit}, got {got}")
+            }
+            Self::NowhereToRecord => f.write_str(
+                "health is recorded in the Secrets of a hub, and this server runs without one: there is nowhere to \
+                 write it",
+            ),
             Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
             Self::ShuttingDown => f.write_str("apiserver is shutting down"),
             Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),

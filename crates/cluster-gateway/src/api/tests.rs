@@ -20,11 +20,16 @@ use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
 use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
 
+mod compressed;
 mod documents;
 mod golden;
+mod health_record;
 mod openapi;
+mod records;
 mod replay;
 mod resources;
+
+use records::Records;
 
 /// Key material that must never be seen in an answer.
 const TOKEN: &str = "s3cr3t-token";
@@ -53,6 +58,7 @@ impl Answer {
 /// The API with the switches that tests turn.
 struct Fixture {
     api: Api,
+    records: Arc<Records>,
     synced: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
 }
@@ -63,6 +69,7 @@ impl Fixture {
     }
 
     fn with(clusters: Vec<Cluster>, healthiness_check: bool) -> Self {
+        let records = Arc::new(Records::of(&clusters));
         let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
@@ -74,6 +81,7 @@ impl Fixture {
             version: VersionInfo {
                 git_commit: "0123abcd".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
+                platform: "linux/amd64".to_owned(),
                 ..VersionInfo::current()
             },
             secure_port: 19443,
@@ -82,11 +90,16 @@ impl Fixture {
             stopping: condition(&stopping),
             clusters: Arc::new(move || Arc::clone(&snapshot)),
             metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+            health: Some(Arc::<Records>::clone(&records)),
         });
-        Self { api, synced, stopping }
+        Self { api, records, synced, stopping }
     }
 
     fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(method, uri, headers, "")
+    }
+
+    fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -94,7 +107,10 @@ impl Fixture {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let result = match RequestInfo::parse(&parts).unwrap() {
             RequestInfo::Document(target) => self.api.path(&target.path, &parts),
-            RequestInfo::Resource(target) => self.api.resource(&target, &parts),
+            RequestInfo::Resource(target) => {
+                let answer = self.api.answer(&target, &parts, Body::from(body.to_owned()));
+                answer.now_or_never().expect("an answer that waits for nobody")
+            }
             RequestInfo::Proxy(_) => panic!("{uri} is not answered here"),
         };
         let response = result.unwrap_or_else(|error| error.into_response(wants_pretty(&parts)));

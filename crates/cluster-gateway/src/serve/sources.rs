@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::api::HealthRecords;
 use crate::authn::{Authenticator, LoadError, StandaloneAuthentication};
 use crate::authz::{Authorizer, RbacDirectory, RbacPolicy};
 use crate::config::{Config, HubMode, Mode, StandaloneMode};
@@ -91,6 +92,14 @@ impl Sources {
 }
 
 impl Followed {
+    /// Where health is recorded: in the Secrets that are followed; nowhere without a hub.
+    pub(super) fn health_records(&self) -> Option<Arc<dyn HealthRecords>> {
+        match self {
+            Self::Hub { hub, secrets } => Some(Arc::new(hub.secret_metadata(&secrets.namespace))),
+            Self::Files { .. } => None,
+        }
+    }
+
     /// Starts everything that keeps clusters, users and rights up to date. `loaded` is set once it is known whom to
     /// trust.
     pub(super) fn spawn(
