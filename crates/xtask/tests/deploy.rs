@@ -30,6 +30,8 @@ fn rule_100_the_manifests_apply_and_grant_the_least_rights_that_work() -> Result
         "get secrets --namespace cluster-gateway-system",
         "get secrets --namespace kube-system",
         "list secrets --all-namespaces",
+        "patch secrets --namespace cluster-gateway-system",
+        "patch secrets --namespace kube-system",
         "create secrets --namespace cluster-gateway-clusters",
         "update secrets --namespace cluster-gateway-clusters",
         "delete secrets --namespace cluster-gateway-clusters",

@@ -72,12 +72,7 @@ impl HealthRecords for SecretMetadata {
 }
 
 /// Answers a PUT or a PATCH; everything that can be wrong with it is said before anything is written.
-pub(super) async fn write(
-    api: &Api,
-    name: &str,
-    parts: &Parts,
-    body: Body,
-) -> Result<Response<Body>, Error> {
+pub(super) async fn write(api: &Api, name: &str, parts: &Parts, body: Body) -> Result<Response<Body>, Error> {
     let records = api.health.as_deref().ok_or(Error::NowhereToRecord)?;
     let patch = parts.method == Method::PATCH;
     let patch = if patch { Some(change::patch_format(&parts.headers)?) } else { None };
@@ -137,8 +132,10 @@ impl Record<'_> {
         }
         let uid = metadata.uid.as_deref().unwrap_or_default();
         if !wanted.uid.is_empty() && wanted.uid != uid {
-            let message =
-                format!("Precondition failed: UID in precondition: {}, UID in object meta: {uid}", wanted.uid);
+            let message = format!(
+                "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
+                wanted.uid
+            );
             return Err(conflict(self.name(), message));
         }
         Ok(())

@@ -79,7 +79,11 @@ impl Fixture {
         };
         let api = Api::new(ApiConfig {
             version: VersionInfo {
+                major: "1".to_owned(),
+                minor: "2".to_owned(),
+                git_version: "v1.2.3".to_owned(),
                 git_commit: "0123abcd".to_owned(),
+                git_tree_state: "clean".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
                 platform: "linux/amd64".to_owned(),
                 ..VersionInfo::current()

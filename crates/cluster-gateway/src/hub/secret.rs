@@ -58,10 +58,7 @@ impl Hub {
     /// The metadata of the Secrets of a namespace.
     #[must_use]
     pub fn secret_metadata(&self, namespace: &str) -> SecretMetadata {
-        SecretMetadata {
-            secrets: Api::namespaced(self.client(), namespace),
-            namespace: namespace.to_owned(),
-        }
+        SecretMetadata { secrets: Api::namespaced(self.client(), namespace), namespace: namespace.to_owned() }
     }
 }
 

@@ -6,6 +6,7 @@ mod support;
 
 mod authn;
 mod authz;
+mod health;
 mod hub;
 mod replay;
 mod server;

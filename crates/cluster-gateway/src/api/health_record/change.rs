@@ -162,7 +162,9 @@ fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => own + text.len(),
         Value::Array(items) => own + items.iter().map(size).sum::<usize>(),
-        Value::Object(map) => own + map.iter().map(|(key, value)| own + key.len() + size(value)).sum::<usize>(),
+        Value::Object(map) => {
+            own + map.iter().map(|(key, value)| own + key.len() + size(value)).sum::<usize>()
+        }
         _ => own,
     }
 }
@@ -194,9 +196,7 @@ impl Wanted {
         }
         let own: String = self.name.chars().take(253).collect();
         Err(Error::BadRequest(if own.is_empty() {
-            format!(
-                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-            )
+            format!("the name of the object ({name} based on URL) was undeterminable: name must be provided")
         } else {
             format!("the name of the object ({own}) does not match the name on the URL ({name})")
         }))
@@ -239,7 +239,9 @@ fn text(object: Option<&Value>, place: &str, key: &str) -> Result<String, String
 }
 
 fn mistyped(field: &str, expected: &str) -> String {
-    format!("ClusterGateway in version \"v1alpha1\" cannot be handled as a ClusterGateway: {field} is not {expected}")
+    format!(
+        "ClusterGateway in version \"v1alpha1\" cannot be handled as a ClusterGateway: {field} is not {expected}"
+    )
 }
 
 /// What is said of a body that is no object at all, with its beginning.

@@ -42,9 +42,11 @@ pub(super) fn json(bytes: &[u8]) -> Result<Value, String> {
     let mut input = serde_json::Deserializer::from_slice(bytes);
     let value = Bounded { values: &values, depth: MAX_DEPTH }.deserialize(&mut input);
     let value = value.and_then(|value| input.end().map(|()| value));
-    value.map_err(|error| {
-        if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
-    })
+    value.map_err(
+        |error| {
+            if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+        },
+    )
 }
 
 /// Reads one document of YAML.

@@ -46,9 +46,8 @@ impl WriteOptions {
         }
         if dry_run.iter().any(|value| value != "All") {
             let values = dry_run.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ");
-            faults.push(format!(
-                "dryRun: Unsupported value: []string{{{values}}}: supported values: \"All\""
-            ));
+            faults
+                .push(format!("dryRun: Unsupported value: []string{{{values}}}: supported values: \"All\""));
         }
         options.dry_run = !dry_run.is_empty();
         let kind = if patch { "PatchOptions.meta.k8s.io" } else { "UpdateOptions.meta.k8s.io" };

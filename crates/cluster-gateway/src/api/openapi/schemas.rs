@@ -58,6 +58,10 @@ pub(super) fn all(dialect: Dialect) -> Map<String, Value> {
         json!({ "type": "string", "format": "date-time", "description": "A moment, in RFC 3339." }),
     );
     schemas.insert(
+        format!("{META}FieldsV1"),
+        json!({ "type": "object", "description": "Names of fields, as a tree." }),
+    );
+    schemas.insert(
         format!("{META}Patch"),
         json!({ "type": "object", "description": "A change, in the format that the media type names." }),
     );

@@ -28,7 +28,8 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn many(clusters: usize) -> Fixture {
-    let all = (0..clusters).map(|number| unusable(&format!("member-{number:04}"), "key \"endpoint\" is missing"));
+    let all =
+        (0..clusters).map(|number| unusable(&format!("member-{number:04}"), "key \"endpoint\" is missing"));
     Fixture::new(all.collect())
 }
 

@@ -52,7 +52,8 @@ fn some(healthy: &str, reason: &str) -> [Option<String>; 2] {
 fn rule_232_a_put_records_health_and_nothing_else_and_answers_with_what_was_written() {
     for gate in [false, true] {
         let fixture = Fixture::with(recorded(), gate);
-        let answer = fixture.put(&json!({ "spec": { "provider": "other" }, "metadata": { "labels": { "a": "b" } } }));
+        let answer =
+            fixture.put(&json!({ "spec": { "provider": "other" }, "metadata": { "labels": { "a": "b" } } }));
         assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
         let mut expected = fixture.get(&format!("{CG}/o1")).json();
         expected["status"] = json!({ "healthy": true, "healthyReason": "MyReason" });
@@ -122,7 +123,10 @@ fn rule_232_rule_233_patches_change_what_they_name() {
     assert_eq!(answer.json()["status"], json!({ "healthy": true, "healthyReason": "Fine" }));
     assert_eq!(answer.json()["spec"]["provider"], "");
     let refused = fixture.patch(JSON_PATCH, &operations);
-    assert_eq!((refused.status, &refused.json()["reason"]), (StatusCode::UNPROCESSABLE_ENTITY, &"Invalid".into()));
+    assert_eq!(
+        (refused.status, &refused.json()["reason"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &"Invalid".into())
+    );
     assert!(refused.message().contains("operation 0 at \"/status/healthy\""), "{}", refused.message());
     assert_eq!(fixture.recorded(), some("true", "Fine"));
 }
@@ -136,7 +140,8 @@ fn rule_233_a_version_that_is_no_longer_there_is_a_conflict() {
     for answer in [
         fixture.put(&stale),
         fixture.patch(MERGE, &stale),
-        fixture.patch(JSON_PATCH, &json!([{ "op": "add", "path": "/metadata/resourceVersion", "value": "1" }])),
+        fixture
+            .patch(JSON_PATCH, &json!([{ "op": "add", "path": "/metadata/resourceVersion", "value": "1" }])),
     ] {
         assert_eq!((answer.status, &answer.json()["reason"]), (StatusCode::CONFLICT, &"Conflict".into()));
         assert_eq!(answer.message(), MODIFIED);
@@ -190,7 +195,10 @@ fn rule_223_a_body_of_another_type_is_not_understood() {
         let answer = fixture.send("PATCH", &health("o1"), headers, "{}");
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
         assert_eq!(answer.message(), "415: Unsupported Media Type");
-        assert_eq!((&answer.json()["reason"], &answer.json()["details"]), (&"UnsupportedMediaType".into(), &json!({})));
+        assert_eq!(
+            (&answer.json()["reason"], &answer.json()["details"]),
+            (&"UnsupportedMediaType".into(), &json!({}))
+        );
     }
     for content_type in ["application/strategic-merge-patch+json", "application/apply-patch+yaml"] {
         let answer = fixture.patch(content_type, &json!({}));
@@ -201,7 +209,11 @@ fn rule_223_a_body_of_another_type_is_not_understood() {
     }
     let answer = fixture.send("PUT", &health("o1"), &[("content-type", "text/plain")], "x");
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    assert!(answer.message().ends_with("include: application/json, application/yaml"), "{}", answer.message());
+    assert!(
+        answer.message().ends_with("include: application/json, application/yaml"),
+        "{}",
+        answer.message()
+    );
     assert_eq!(fixture.records.state().changes.len(), 0);
 }
 
@@ -218,12 +230,18 @@ fn rule_223_a_body_that_is_no_cluster_gateway_is_refused() {
         (r#"{"a":1,"a":2,"bbbbbbbbbbbbbbbbbbbbbbbbbbbb":3}"#, r#"({"a":1,"a":2,"bbbbbbbbbbbbbbbb ...)"#),
     ] {
         let answer = put(body);
-        assert_eq!((answer.status, &answer.json()["reason"]), (StatusCode::BAD_REQUEST, &"BadRequest".into()));
+        assert_eq!(
+            (answer.status, &answer.json()["reason"]),
+            (StatusCode::BAD_REQUEST, &"BadRequest".into())
+        );
         let message = answer.message();
         assert!(message.starts_with(prefix) && message.ends_with(end), "{body}: {message}");
     }
     for (changes, words) in [
-        (json!({ "metadata": { "name": "a" } }), "the name of the object (a) does not match the name on the URL (o1)"),
+        (
+            json!({ "metadata": { "name": "a" } }),
+            "the name of the object (a) does not match the name on the URL (o1)",
+        ),
         (
             json!({ "metadata": { "name": null } }),
             "the name of the object (o1 based on URL) was undeterminable: name must be provided",
@@ -245,7 +263,9 @@ fn rule_223_a_body_that_is_no_cluster_gateway_is_refused() {
     }
     let renamed = fixture.patch(MERGE, &json!({ "metadata": { "name": "a" } }));
     assert_eq!(renamed.message(), "the name of the object (a) does not match the name on the URL (o1)");
-    for (content_type, body) in [(MERGE, json!("x")), (JSON_PATCH, json!({})), (JSON_PATCH, json!([{ "op": "x" }]))] {
+    for (content_type, body) in
+        [(MERGE, json!("x")), (JSON_PATCH, json!({})), (JSON_PATCH, json!([{ "op": "x" }]))]
+    {
         let answer = fixture.patch(content_type, &body);
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
         assert!(answer.message().starts_with("error decoding patch: "), "{}", answer.message());
@@ -296,9 +316,13 @@ fn rule_260_bombs_are_refused_before_they_go_off() {
 
     let operation = json!({ "op": "add", "path": "/status/healthyReason", "value": "x" });
     let many = fixture.patch(JSON_PATCH, &Value::Array(vec![operation; 10_000]));
-    assert_eq!((many.status, &many.json()["reason"]), (StatusCode::PAYLOAD_TOO_LARGE, &"RequestEntityTooLarge".into()));
+    assert_eq!(
+        (many.status, &many.json()["reason"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &"RequestEntityTooLarge".into())
+    );
     assert_eq!(many.message(), "The allowed maximum operations in a JSON patch is 1000, got 10000");
-    let copies = (0..60).map(|to| json!({ "op": "copy", "from": "/status", "path": format!("/status/{to}") }));
+    let copies =
+        (0..60).map(|to| json!({ "op": "copy", "from": "/status", "path": format!("/status/{to}") }));
     let doubled = fixture.patch(JSON_PATCH, &copies.collect());
     assert_eq!(doubled.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(doubled.message().contains("copy more than"), "{}", doubled.message());
@@ -308,9 +332,8 @@ fn rule_260_bombs_are_refused_before_they_go_off() {
 #[test]
 fn options_of_a_write_are_read_and_checked() {
     let fixture = fixture();
-    let put = |query: &str| {
-        fixture.send("PUT", &format!("{}?{query}", health("o1")), &[], &object(&json!({})))
-    };
+    let put =
+        |query: &str| fixture.send("PUT", &format!("{}?{query}", health("o1")), &[], &object(&json!({})));
     let answer = put("dryRun=All&fieldManager=prober&fieldValidation=Strict");
     assert_eq!(answer.json()["status"], json!({ "healthy": true, "healthyReason": "MyReason" }));
     assert_eq!(fixture.recorded(), [None, None], "nothing is written");
@@ -319,7 +342,10 @@ fn options_of_a_write_are_read_and_checked() {
     put("");
     assert_eq!(fixture.records.state().changes[1].field_manager, "cluster-gateway");
     for (query, words) in [
-        ("dryRun=x", r#"UpdateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"x"}: supported values: "All""#),
+        (
+            "dryRun=x",
+            r#"UpdateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"x"}: supported values: "All""#,
+        ),
         (
             "fieldValidation=x",
             r#"UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn""#,
@@ -352,7 +378,11 @@ fn rule_225_nothing_is_written_for_an_answer_that_nobody_takes() {
     assert_eq!(fixture.put(&json!({})).status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(fixture.records.state().changes.len(), 0);
     for method in ["POST", "DELETE", "OPTIONS"] {
-        assert_eq!(fixture.ask(method, &health("o1"), &[]).status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(
+            fixture.ask(method, &health("o1"), &[]).status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method}"
+        );
     }
 }
 
@@ -360,7 +390,10 @@ fn rule_225_nothing_is_written_for_an_answer_that_nobody_takes() {
 fn rule_224_a_hub_that_cannot_or_will_not_is_an_error_without_a_reason() {
     let fixture = fixture();
     for (failure, words) in [
-        (WriteError::Unreachable("connection refused".to_owned()), "the hub cannot be asked: connection refused"),
+        (
+            WriteError::Unreachable("connection refused".to_owned()),
+            "the hub cannot be asked: connection refused",
+        ),
         (
             WriteError::Refused("no".to_owned()),
             "the hub refuses: no; the gateway needs the rights to get and patch secrets in namespace vela-system",
@@ -386,7 +419,11 @@ fn without_a_hub_there_is_nowhere_to_write() {
     for answer in [fixture.put(&json!({})), fixture.patch(MERGE, &json!({}))] {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.json()["reason"], "MethodNotAllowed");
-        assert!(answer.message().contains("without one: there is nowhere to write it"), "{}", answer.message());
+        assert!(
+            answer.message().contains("without one: there is nowhere to write it"),
+            "{}",
+            answer.message()
+        );
     }
     assert_eq!(fixture.get(&health("o1")).status, StatusCode::OK);
 }

@@ -88,7 +88,8 @@ fn read(file: &str) -> Recording {
     let mut asked = asked.lines().filter_map(|line| line.strip_prefix('>')).map(str::trim_start);
     let (method, uri) = asked.next().unwrap().split_once(' ').unwrap();
     // An empty line parts the headers from the body.
-    let headers = asked.by_ref().take_while(|line| !line.is_empty()).map(|line| header(line).unwrap()).collect();
+    let headers =
+        asked.by_ref().take_while(|line| !line.is_empty()).map(|line| header(line).unwrap()).collect();
     let (head, body) = answered.split_once("\n\n").unwrap_or((answered, ""));
     let mut head = head.lines();
     let status = head.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

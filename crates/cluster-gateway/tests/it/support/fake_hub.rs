@@ -44,6 +44,8 @@ struct State {
     rules: Vec<Rule>,
     token_reviews: Vec<TokenReviewSpec>,
     access_reviews: Vec<SubjectAccessReviewSpec>,
+    /// Query and body of each PATCH of a Secret.
+    patches: Vec<(String, Value)>,
     requests: Vec<String>,
     user_agents: Vec<String>,
     /// Part of the path, fault, whether for one request only.
@@ -218,6 +220,16 @@ impl FakeHub {
     /// How many requests had `part` in `METHOD path?query`.
     pub fn requests(&self, part: &str) -> usize {
         self.shared.state().requests.iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Query and body of all patches of Secrets, in their order.
+    pub fn patches(&self) -> Vec<(String, Value)> {
+        self.shared.state().patches.clone()
+    }
+
+    /// A Secret as it is now.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get("secrets", namespace, name)
     }
 
     /// All TokenReviews, in their order.

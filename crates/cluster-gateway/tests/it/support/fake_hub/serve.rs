@@ -68,6 +68,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
                 None => failure(StatusCode::NOT_FOUND, &format!("{plural} {name:?} not found")),
             }
         }
+        (&Method::PATCH, ["api", "v1", "namespaces", namespace, "secrets", name]) => {
+            patch_secret(&shared, namespace, name, query, &body)
+        }
         _ => failure(StatusCode::NOT_FOUND, "the server could not find the requested resource"),
     })
 }
@@ -113,6 +116,33 @@ impl State {
         let items = self.objects.list(selection);
         json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items})
     }
+}
+
+/// Merge patches only. As kube-apiserver does: a `resourceVersion` in the patch is a condition, `dryRun` stores nothing,
+/// and what changes nothing makes no new version.
+fn patch_secret(shared: &Shared, namespace: &str, name: &str, query: &str, patch: &[u8]) -> Answer {
+    let patch: Value = serde_json::from_slice(patch).unwrap();
+    let mut state = shared.state();
+    state.patches.push((query.to_owned(), patch.clone()));
+    let Some(before) = state.objects.get("secrets", namespace, name) else {
+        return failure(StatusCode::NOT_FOUND, &format!("secrets {name:?} not found"));
+    };
+    let mut after = before.clone();
+    json_patch::merge(&mut after, &patch);
+    if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
+        let words =
+            format!("Operation cannot be fulfilled on secrets {name:?}: the object has been modified");
+        return failure(StatusCode::CONFLICT, &words);
+    }
+    let dry = query_value(query, "dryRun").is_some_and(|value| value == "All");
+    if after != before && !dry {
+        state.objects.put("secrets", after);
+        after = state.objects.get("secrets", namespace, name).unwrap();
+        shared.changed.send_replace(());
+    }
+    // What the gateway asks for: the metadata alone.
+    let metadata = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": after["metadata"]});
+    json(StatusCode::OK, &metadata)
 }
 
 fn select(namespace: &str, plural: &str, query: &str) -> Selection {
