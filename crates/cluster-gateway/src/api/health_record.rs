@@ -12,7 +12,7 @@ use cluster_gateway_client::v1alpha1::{
 };
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::cluster_gateways::{RESOURCE, cluster_gateway};
@@ -27,10 +27,10 @@ mod decode;
 mod options;
 
 use change::{Change, Wanted};
-use options::WriteOptions;
+use options::{FieldValidation, WriteOptions};
 
 /// Kind of the object, for messages about its contents.
-const KIND: &str = "ClusterGateway.cluster.core.oam.dev";
+const KIND: &str = concat!("ClusterGateway.", cluster_gateway_client::group!());
 /// Who is recorded as the annotations' owner when the caller names nobody.
 const FIELD_MANAGER: &str = "cluster-gateway";
 /// How often a write is tried while others change the Secret at the same time.
@@ -85,8 +85,12 @@ pub(super) async fn write(api: &Api, name: &str, parts: &Parts, body: Body) -> R
     };
     let snapshot = api.snapshot()?;
     let cluster = snapshot.get(name).ok_or_else(|| not_found(name))?;
-    let recorded = Record { records, cluster, options }.write(&change).await?;
-    object::one(recorded, parts, output)
+    let (recorded, warnings) = Record { records, cluster, options }.write(&change).await?;
+    let mut response = object::one(recorded, parts, output)?;
+    for warning in warnings {
+        response.headers_mut().append(header::WARNING, warning);
+    }
+    Ok(response)
 }
 
 /// One write.
@@ -99,7 +103,7 @@ struct Record<'a> {
 impl Record<'_> {
     /// Tries until nobody comes in between. Who names a version that is no longer there is told at once: with each try
     /// it is compared with the newest.
-    async fn write(&self, change: &Change) -> Result<ClusterGateway, Error> {
+    async fn write(&self, change: &Change) -> Result<(ClusterGateway, Vec<HeaderValue>), Error> {
         for _ in 0..ATTEMPTS {
             let metadata = self.records.get(self.name()).await.map_err(|error| self.failed(error))?;
             if !metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_CREDENTIAL_TYPE)) {
@@ -107,11 +111,12 @@ impl Record<'_> {
             }
             let wanted = change.apply(shown(self.cluster, &metadata), &metadata)?;
             self.check(&wanted, &metadata)?;
+            let warnings = self.validate(&wanted.unknown)?;
             if recorded_health(&metadata) == Some((wanted.healthy, wanted.reason.as_str())) {
-                return Ok(shown(self.cluster, &metadata));
+                return Ok((shown(self.cluster, &metadata), warnings));
             }
             match self.records.annotate(self.name(), &self.annotate(&wanted, metadata)).await {
-                Ok(metadata) => return Ok(shown(self.cluster, &metadata)),
+                Ok(metadata) => return Ok((shown(self.cluster, &metadata), warnings)),
                 Err(WriteError::Conflict) => {}
                 Err(error) => return Err(self.failed(error)),
             }
@@ -139,6 +144,22 @@ impl Record<'_> {
             return Err(conflict(self.name(), message));
         }
         Ok(())
+    }
+
+    /// What `fieldValidation` makes of fields that nobody knows: a failure, or warnings.
+    fn validate(&self, unknown: &[String]) -> Result<Vec<HeaderValue>, Error> {
+        let named = unknown.iter().map(|field| format!("unknown field \"{field}\""));
+        match self.options.field_validation {
+            FieldValidation::Strict if !unknown.is_empty() => Err(Error::BadRequest(format!(
+                "ClusterGateway in version \"v1alpha1\" cannot be handled as a ClusterGateway: strict decoding error: {}",
+                named.collect::<Vec<_>>().join(", ")
+            ))),
+            FieldValidation::Warn => {
+                let quoted = named.map(|text| format!("299 - \"{}\"", text.escape_default()));
+                Ok(quoted.filter_map(|text| HeaderValue::try_from(text).ok()).collect())
+            }
+            FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+        }
     }
 
     fn annotate(&self, wanted: &Wanted, metadata: ObjectMeta) -> Annotate {

@@ -20,6 +20,7 @@ mod schemas;
 
 use content::Content;
 use dialect::Dialect;
+pub(super) use schemas::unknown_fields;
 
 /// How long a document that is named by its hash may be kept.
 const YEAR: time::Duration = time::Duration::days(365);

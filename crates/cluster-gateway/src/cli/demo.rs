@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use cluster_gateway_client::ProxyPath;
+use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
 use serde_json::{Value, json};
 use simulated_member::{Member, User};
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,7 +99,7 @@ fn secret(name: &str, member: &Member) -> Value {
         "kind": "Secret",
         "metadata": {
             "name": name,
-            "labels": {"cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken"},
+            "labels": {LABEL_CREDENTIAL_TYPE: "ServiceAccountToken"},
         },
         "stringData": {"endpoint": member.url(), "ca.crt": member.ca_pem(), "token": TOKEN},
     })

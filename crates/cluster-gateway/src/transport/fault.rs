@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cluster_gateway_client::v1alpha1::ANNOTATION_TLS_SERVER_NAME;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use time::OffsetDateTime;
@@ -195,8 +196,11 @@ fn alert_text(spec: &TransportSpec, alert: AlertDescription) -> String {
             "; the member refuses the client certificate of key \"tls.crt\": check its issuer and its expiry"
         }
         (Alert::UnrecognisedName, _) => {
-            "; the member does not know the server name that was asked for: set annotation \
-             cluster.core.oam.dev/tls-server-name"
+            concat!(
+                "; the member does not know the server name that was asked for: set annotation ",
+                cluster_gateway_client::group!(),
+                "/tls-server-name"
+            )
         }
         _ => "",
     };
@@ -242,8 +246,9 @@ fn wrong_name(expected: &str, presented: &[String]) -> String {
             inner.trim_end_matches(')').trim_matches('"')
         })
         .collect();
-    let advice = "set annotation cluster.core.oam.dev/tls-server-name to a name of the certificate, or correct the \
-                  endpoint";
+    let advice = format!(
+        "set annotation {ANNOTATION_TLS_SERVER_NAME} to a name of the certificate, or correct the endpoint"
+    );
     if names.is_empty() {
         format!("certificate is not valid for any names, but wanted to match {expected}; {advice}")
     } else {

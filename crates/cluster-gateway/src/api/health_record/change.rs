@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{KIND, decode};
 use crate::api::discovery::group_version;
+use crate::api::openapi::unknown_fields;
 use crate::status::{Error, UnsupportedMediaType};
 
 /// Operations that a JSON patch may have. What can be changed here needs a handful.
@@ -36,6 +37,8 @@ pub(super) struct Wanted {
     pub(super) uid: String,
     pub(super) healthy: bool,
     pub(super) reason: String,
+    /// Fields that no model has.
+    pub(super) unknown: Vec<String>,
 }
 
 /// Format of a patch.
@@ -183,6 +186,7 @@ impl Wanted {
                 Some(_) => return Err(mistyped("status.healthy", "a boolean")),
             },
             reason: text(status, "status", "healthyReason")?,
+            unknown: unknown_fields("ClusterGateway", object),
         })
     }
 

@@ -13,11 +13,23 @@ pub(super) struct WriteOptions {
     pub(super) dry_run: bool,
     /// `fieldManager`; empty: not given.
     pub(super) field_manager: String,
+    /// `fieldValidation`.
+    pub(super) field_validation: FieldValidation,
+}
+
+/// What becomes of fields that nobody knows. They are never written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum FieldValidation {
+    Ignore,
+    /// The answer names them in `Warning` headers.
+    #[default]
+    Warn,
+    /// They make the write fail.
+    Strict,
 }
 
 impl WriteOptions {
-    /// Reads a query. `fieldValidation` is checked and has no further effect: fields that nobody knows are ignored, as
-    /// the whole of `spec` is (rule 232).
+    /// Reads a query.
     ///
     /// # Errors
     /// [`Error::Invalid`].
@@ -32,12 +44,15 @@ impl WriteOptions {
                     faults.extend(manager_fault(&value));
                     options.field_manager = value.into_owned();
                 }
-                "fieldValidation" if !matches!(&*value, "" | "Ignore" | "Strict" | "Warn") => {
-                    faults.push(format!(
-                        "fieldValidation: Unsupported value: {value:?}: supported values: \"\", \"Ignore\", \
+                "fieldValidation" => match &*value {
+                    "" | "Warn" => options.field_validation = FieldValidation::Warn,
+                    "Ignore" => options.field_validation = FieldValidation::Ignore,
+                    "Strict" => options.field_validation = FieldValidation::Strict,
+                    other => faults.push(format!(
+                        "fieldValidation: Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \
                          \"Strict\", \"Warn\""
-                    ));
-                }
+                    )),
+                },
                 "force" if patch => {
                     faults.push("force: Forbidden: may not be specified for non-apply patch".to_owned());
                 }

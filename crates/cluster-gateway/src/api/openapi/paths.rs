@@ -202,7 +202,7 @@ fn write_parameters(dialect: Dialect) -> Vec<Value> {
     [
         ("dryRun", "All: everything is checked, and nothing is written."),
         ("fieldManager", "Who is recorded as having written it; at most 128 bytes."),
-        ("fieldValidation", "Ignore, Warn or Strict; what is not known is ignored in any case."),
+        ("fieldValidation", "What becomes of fields that nobody knows: Ignore, Warn (the default) or Strict. They are never written."),
     ]
     .map(|(name, description)| dialect.parameter("query", name, "string", description))
     .into()

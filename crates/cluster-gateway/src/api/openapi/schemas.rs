@@ -8,6 +8,9 @@ use super::dialect::Dialect;
 
 mod group;
 mod meta;
+mod unknown;
+
+pub(in crate::api) use unknown::unknown_fields;
 
 /// Full names of the group's models begin so.
 const OWN: &str = "com.github.oam-dev.cluster-gateway.pkg.apis.cluster.v1alpha1.";

@@ -367,6 +367,44 @@ fn options_of_a_write_are_read_and_checked() {
 }
 
 #[test]
+fn fields_that_nobody_knows_are_ignored_warned_of_or_refused() {
+    let fixture = fixture();
+    let put = |query: &str, changes: &Value| {
+        fixture.send("PUT", &format!("{}{query}", health("o1")), &[], &object(changes))
+    };
+    let warnings = |answer: &Answer| -> Vec<String> {
+        answer.headers.get_all("warning").iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    };
+    let odd = json!({ "nosuch": 1, "status": { "helthy\"\n": true }, "spec": { "access": { "endpoint": { "x": 1 } } } });
+    let expected = [
+        "299 - \"unknown field \\\"nosuch\\\"\"",
+        "299 - \"unknown field \\\"spec.access.endpoint.x\\\"\"",
+        "299 - \"unknown field \\\"status.helthy\\\"\\n\\\"\"",
+    ];
+    for query in ["", "?fieldValidation=Warn"] {
+        let answer = put(query, &odd);
+        assert_eq!((answer.status, warnings(&answer)), (StatusCode::OK, expected.map(str::to_owned).into()));
+    }
+    let ignored = put("?fieldValidation=Ignore", &odd);
+    assert_eq!((ignored.status, warnings(&ignored)), (StatusCode::OK, Vec::new()));
+    let refused = put("?fieldValidation=Strict", &odd);
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let words = "strict decoding error: unknown field \"nosuch\", unknown field \"spec.access.endpoint.x\", ";
+    assert!(refused.message().contains(words), "{}", refused.message());
+    let many: serde_json::Map<_, _> = (0..1000).map(|number| (format!("field{number}"), json!(1))).collect();
+    assert_eq!(warnings(&put("", &many.into())).len(), 20);
+
+    // What is shown can be sent back.
+    let shown = fixture.get(&health("o1")).body;
+    let answer = fixture.send("PUT", &format!("{}?fieldValidation=Strict", health("o1")), &[], &shown);
+    assert_eq!((answer.status, warnings(&answer)), (StatusCode::OK, Vec::new()), "{}", answer.body);
+    let patch = json!({ "status": { "healthy": true, "x": 1 } }).to_string();
+    let uri = format!("{}?fieldValidation=Strict", health("o1"));
+    let refused = fixture.send("PATCH", &uri, &[("content-type", MERGE)], &patch);
+    assert!(refused.message().ends_with("unknown field \"status.x\""), "{}", refused.message());
+}
+
+#[test]
 fn rule_225_nothing_is_written_for_an_answer_that_nobody_takes() {
     let fixture = fixture();
     let headers = [("accept", "text/html"), ("content-type", MERGE)];

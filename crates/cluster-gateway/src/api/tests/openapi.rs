@@ -1,6 +1,7 @@
 //! OpenAPI documents and how they are cached.
 
 use super::*;
+use crate::api::openapi::unknown_fields;
 
 const GV: &str = "/openapi/v3/apis/cluster.core.oam.dev/v1alpha1";
 const PREFIX: &str = "com.github.oam-dev.cluster-gateway.pkg.apis.cluster.v1alpha1.";
@@ -160,6 +161,20 @@ fn rule_047_rule_053_models_have_full_names_and_descriptions() {
             assert!(schema["description"].is_string(), "{name}.{field}");
         }
     }
+}
+
+#[test]
+fn rule_053_every_field_that_is_shown_is_described() {
+    let fixture = Fixture::with(recorded(), true);
+    for (list, kind) in [(CG, "ClusterGateway"), (VC, "VirtualCluster")] {
+        let shown = fixture.get(list).json();
+        assert_eq!(unknown_fields(&format!("{kind}List"), &shown), Vec::<String>::new());
+        for item in shown["items"].as_array().unwrap() {
+            assert_eq!(unknown_fields(kind, item), Vec::<String>::new(), "{item}");
+        }
+    }
+    let odd = serde_json::json!({ "items": [{ "spec": { "x": 1 } }] });
+    assert_eq!(unknown_fields("VirtualClusterList", &odd), ["items[0].spec.x"]);
 }
 
 #[test]
