@@ -296,23 +296,42 @@ fn rule_260_bombs_are_refused_before_they_go_off() {
     let put = |content_type: &str, body: &str| {
         fixture.send("PUT", &health("o1"), &[("content-type", content_type)], body)
     };
-    let deep = format!("{}{}", "[".repeat(1_500_000), "]".repeat(1_500_000));
-    let wide = format!("[{}[]]", "[],".repeat(1_000_000));
-    let objects = format!(r#"{{"a":{}1{}}}"#, r#"{"a":"#.repeat(300_000), "}".repeat(300_000));
-    for body in [&deep, &wide, &objects] {
-        assert_eq!(put("application/json", body).status, StatusCode::BAD_REQUEST);
-        assert_eq!(put("application/yaml", body).status, StatusCode::BAD_REQUEST);
-        let answer = fixture.send("PATCH", &health("o1"), &[("content-type", MERGE)], body);
+    let within = |inner: &str| format!(r#"{{"metadata":{{"name":"o1"}},"spec":{inner}}}"#);
+    let nested = |levels: usize| within(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
+    let items = |count: usize| within(&format!("[{}[]]", "[],".repeat(count - 1)));
+    assert_eq!(put("application/json", &nested(63)).status, StatusCode::OK);
+    assert_eq!(put("application/json", &items(99_990)).status, StatusCode::OK);
+    for (body, json, yaml) in [
+        (nested(64), "more than 64 levels deep", "Depth"),
+        (nested(1_500_000), "more than 64 levels deep", ""),
+        (items(100_000), "it holds more than 100000 values", "more than 100000 values"),
+        (items(1_000_000), "it holds more than 100000 values", ""),
+        (r#"{"a":"#.repeat(300_000) + "1" + &"}".repeat(300_000), "more than 64 levels deep", ""),
+    ] {
+        for (content_type, words) in [("application/json", json), ("application/yaml", yaml)] {
+            let answer = put(content_type, &body);
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+            assert!(
+                answer.message().contains(words) && answer.message().len() < 1000,
+                "{}",
+                answer.message()
+            );
+        }
+        let answer = fixture.send("PATCH", &health("o1"), &[("content-type", MERGE)], &body);
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert!(answer.message().contains(json), "{}", answer.message());
     }
-    let mut aliases = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
-    for level in 1..20 {
-        let below = format!("*a{},", level - 1).repeat(10);
-        aliases.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    for levels in [5, 20] {
+        let mut aliases = "metadata: {name: o1}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..levels {
+            let below = format!("*a{},", level - 1).repeat(10);
+            aliases.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        let answer = put("application/yaml", &aliases);
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{levels}");
+        assert!(answer.message().len() < 1000, "{}", answer.message());
     }
-    let answer = put("application/yaml", &aliases);
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.message().len() < 1000, "{}", answer.message());
+    fixture.records.state().changes.clear();
 
     let operation = json!({ "op": "add", "path": "/status/healthyReason", "value": "x" });
     let many = fixture.patch(JSON_PATCH, &Value::Array(vec![operation; 10_000]));
