@@ -1,6 +1,6 @@
 //! Which clusters exist: a source of Secrets (the hub, or a directory), turned into immutable snapshots behind one pointer.
 //!
-//! One task writes; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
+//! One task writes, also where it follows two kinds of objects; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
 //! reason, so that it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
 
 use std::sync::Arc;
@@ -13,6 +13,8 @@ mod directory;
 mod endpoint;
 mod entry;
 mod index;
+mod managed_cluster;
+mod ocm;
 mod parse;
 mod source;
 
@@ -21,6 +23,8 @@ pub use directory::{ClustersDirectory, Contexts, DirectorySource};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use index::Index;
+pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
+pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
 pub use source::SecretSource;
 
@@ -37,6 +41,7 @@ pub struct Registry {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     clusters: Vec<Arc<Cluster>>,
+    managed: Arc<[Arc<ManagedCluster>]>,
 }
 
 impl Registry {
@@ -82,7 +87,7 @@ impl Snapshot {
     pub fn new(clusters: impl IntoIterator<Item = Arc<Cluster>>) -> Self {
         let by_name: std::collections::BTreeMap<_, _> =
             clusters.into_iter().map(|cluster| (cluster.name.clone(), cluster)).collect();
-        Self { clusters: by_name.into_values().collect() }
+        Self { clusters: by_name.into_values().collect(), ..Self::default() }
     }
 
     /// The cluster of this name.
@@ -95,6 +100,19 @@ impl Snapshot {
     /// All clusters, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
         self.clusters.iter()
+    }
+
+    /// The hub's ManagedClusters, sorted by name, whether or not a cluster has their name.
+    #[must_use]
+    pub fn managed_clusters(&self) -> &[Arc<ManagedCluster>] {
+        &self.managed
+    }
+
+    /// The ManagedCluster of this name.
+    #[must_use]
+    pub fn managed_cluster(&self, name: &str) -> Option<&Arc<ManagedCluster>> {
+        let index = self.managed.binary_search_by(|managed| managed.name.as_str().cmp(name)).ok()?;
+        self.managed.get(index)
     }
 
     /// How many clusters there are.

@@ -1,12 +1,12 @@
-//! `virtualclusters`: the hub itself and every registered cluster, as KubeVela sees them (contract rules 204, 214, 215,
-//! 217).
+//! `virtualclusters`: the hub itself, every registered cluster and every ManagedCluster, as KubeVela sees them (contract
+//! rules 204, 214, 215, 217).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster_gateway_client::GROUP;
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_ALIAS, LABEL_CONTROL_PLANE, LABEL_CREDENTIAL_TYPE, Metadata, VirtualCluster,
+    ANNOTATION_ALIAS, EndpointType, LABEL_CONTROL_PLANE, LABEL_CREDENTIAL_TYPE, Metadata, VirtualCluster,
     VirtualClusterSpec,
 };
 use http::Response;
@@ -19,7 +19,7 @@ use super::discovery::group_version;
 use super::object::{self, Kind, Object};
 use super::table::Column;
 use crate::body::Body;
-use crate::registry::{Cluster, Snapshot};
+use crate::registry::{Cluster, ManagedCluster, Snapshot};
 use crate::request::ResourceTarget;
 use crate::status::Error;
 
@@ -69,28 +69,35 @@ pub(super) fn get(api: &Api, name: &str, parts: &Parts) -> Result<Response<Body>
         }
         let snapshot = api.snapshot()?;
         let not_found = || Error::NotFound { resource: KIND.resource, name: name.to_owned() };
-        Ok(virtual_cluster(snapshot.get(name).ok_or_else(not_found)?))
+        one(&snapshot, name).ok_or_else(not_found)
     })
 }
 
 /// GET of all: `local`, then the newest first.
 pub(super) fn list(api: &Api, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
     object::list(target, parts, |options| {
-        let mut clusters = all(&*api.snapshot()?);
+        let mut clusters = all(&*api.snapshot()?, api.list_control_plane);
         clusters.retain(|cluster| options.labels.matches(&cluster.metadata.labels));
         Ok(clusters)
     })
 }
 
-fn all(snapshot: &Snapshot) -> Vec<VirtualCluster> {
-    let mut registered: Vec<_> = snapshot
-        .iter()
-        .filter(|cluster| cluster.name != LOCAL)
-        .map(|cluster| virtual_cluster(cluster))
-        .collect();
+fn one(snapshot: &Snapshot, name: &str) -> Option<VirtualCluster> {
+    let managed = snapshot.managed_cluster(name).filter(|managed| managed.has_address());
+    match (snapshot.get(name), managed) {
+        (Some(cluster), managed) if cluster.names_endpoint || managed.is_none() => Some(registered(cluster)),
+        (_, managed) => managed.map(|managed| unregistered(managed)),
+    }
+}
+
+fn all(snapshot: &Snapshot, with_control_plane: bool) -> Vec<VirtualCluster> {
+    let names = snapshot.iter().map(|cluster| cluster.name.as_str());
+    let managed = snapshot.managed_clusters().iter().map(|managed| managed.name.as_str());
+    let names: BTreeSet<_> = names.chain(managed).filter(|name| *name != LOCAL).collect();
+    let mut clusters: Vec<_> = names.into_iter().filter_map(|name| one(snapshot, name)).collect();
     // RFC 3339 in UTC sorts as text. The sort is stable, so clusters of one second stay sorted by name.
-    registered.sort_by_key(|cluster| Reverse(cluster.metadata.creation_timestamp.clone()));
-    std::iter::once(local()).chain(registered).collect()
+    clusters.sort_by_key(|cluster| Reverse(cluster.metadata.creation_timestamp.clone()));
+    with_control_plane.then(local).into_iter().chain(clusters).collect()
 }
 
 fn local() -> VirtualCluster {
@@ -111,25 +118,47 @@ fn local() -> VirtualCluster {
     }
 }
 
-fn virtual_cluster(cluster: &Cluster) -> VirtualCluster {
-    let own = cluster.labels.iter().filter(|(key, _)| !key.starts_with(GROUP));
-    let mut labels: BTreeMap<_, _> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
-    labels.insert(LABEL_CONTROL_PLANE.to_owned(), "false".to_owned());
+/// A cluster that has a Secret.
+fn registered(cluster: &Cluster) -> VirtualCluster {
+    let endpoint = match &cluster.address {
+        _ if cluster.endpoint_type == EndpointType::ClusterProxy => cluster.endpoint_type.as_str().to_owned(),
+        Some(address) => without_userinfo(address),
+        None => NO_ENDPOINT.to_owned(),
+    };
+    let creation_timestamp = cluster.creation_timestamp.clone();
     VirtualCluster {
         kind: None,
         api_version: None,
-        metadata: Metadata {
-            name: cluster.name.clone(),
-            creation_timestamp: cluster.creation_timestamp.clone(),
-            labels,
-        },
+        metadata: metadata(&cluster.name, creation_timestamp, &cluster.labels),
         spec: VirtualClusterSpec {
             alias: cluster.annotations.get(ANNOTATION_ALIAS).cloned().unwrap_or_default(),
-            accepted: true,
-            endpoint: cluster.address.as_deref().map_or_else(|| NO_ENDPOINT.to_owned(), without_userinfo),
+            accepted: cluster.accepted(),
+            endpoint,
             credential_type: cluster.labels.get(LABEL_CREDENTIAL_TYPE).cloned().unwrap_or_default(),
         },
     }
+}
+
+/// A cluster of which there is a ManagedCluster, and no Secret that says where it is.
+fn unregistered(managed: &ManagedCluster) -> VirtualCluster {
+    VirtualCluster {
+        kind: None,
+        api_version: None,
+        metadata: metadata(&managed.name, managed.creation_timestamp.clone(), &managed.labels),
+        spec: VirtualClusterSpec {
+            alias: managed.annotations.get(ANNOTATION_ALIAS).cloned().unwrap_or_default(),
+            accepted: managed.accepted(),
+            endpoint: NO_ENDPOINT.to_owned(),
+            credential_type: "ManagedCluster".to_owned(),
+        },
+    }
+}
+
+fn metadata(name: &str, creation_timestamp: Option<String>, labels: &BTreeMap<String, String>) -> Metadata {
+    let own = labels.iter().filter(|(key, _)| !key.starts_with(GROUP));
+    let mut labels: BTreeMap<_, _> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    labels.insert(LABEL_CONTROL_PLANE.to_owned(), "false".to_owned());
+    Metadata { name: name.to_owned(), creation_timestamp, labels }
 }
 
 impl Object for VirtualCluster {

@@ -49,6 +49,8 @@ impl Config {
                     authorization_kubeconfig: options.authorization_kubeconfig,
                     user_agent: options.user_agent,
                 },
+                ocm_integration: options.ocm_integration,
+                list_control_plane: options.virtual_clutser_with_control_plane,
             }),
             gates: common.gates,
             identity_rules: common.identity_rules,
@@ -71,13 +73,8 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
 
 /// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
 fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    for (given, flag) in [
-        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
-        (options.ocm_integration, "--ocm-integration"),
-    ] {
-        if given {
-            mistakes.push(format!("{flag} is not supported by this version; remove it"));
-        }
+    if options.authorize_proxy_subpath {
+        mistakes.push("--authorize-proxy-subpath is not supported by this version; remove it".to_owned());
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
+use super::ManagedCluster;
 use crate::credential::Credential;
 use crate::identity::{RuleError, Rules};
 use crate::status::Error;
@@ -30,9 +31,13 @@ pub struct Cluster {
     pub credential_type: Option<CredentialType>,
     /// How the cluster is reached.
     pub endpoint_type: EndpointType,
-    /// URL of a `Const` endpoint as it stands in the Secret, without the trailing newline.
+    /// Whether the Secret itself says where the cluster is, by an endpoint or by the label for its kind.
+    pub names_endpoint: bool,
+    /// The ManagedCluster that endpoint and CA were taken from (rule 247).
+    pub managed_cluster: Option<Arc<ManagedCluster>>,
+    /// URL of a `Const` endpoint as it stands in the Secret or ManagedCluster, without the trailing newline.
     pub address: Option<String>,
-    /// CA bundle of the Secret, PEM.
+    /// CA bundle of the Secret or ManagedCluster, PEM.
     pub ca_bundle: Option<Arc<[u8]>>,
     /// Proxy on the way, as it stands in the Secret.
     pub proxy_url: Option<String>,
@@ -63,6 +68,12 @@ pub struct Upstream {
 }
 
 impl Cluster {
+    /// Whether the hub accepts it: no only if a ManagedCluster says so (rule 248).
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.managed_cluster.as_ref().is_none_or(|managed| managed.accepted())
+    }
+
     /// The way to the member.
     ///
     /// # Errors

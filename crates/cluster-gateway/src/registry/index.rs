@@ -7,24 +7,36 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::{Cluster, ClusterPolicy, Entry, Registry, Snapshot, Unusable};
 
+mod managed;
+
+use managed::Managed;
+
 /// All clusters by name, with what is needed to read the next Secret.
 #[derive(Debug)]
 pub struct Index {
     registry: Arc<Registry>,
     policy: ClusterPolicy,
     clusters: BTreeMap<String, Arc<Cluster>>,
+    managed: Managed,
+    /// Whether the Secrets have been read completely.
+    complete: bool,
 }
 
 impl Index {
     /// An index that publishes to `registry`.
     #[must_use]
     pub fn new(registry: Arc<Registry>, policy: ClusterPolicy) -> Self {
-        Self { registry, policy, clusters: BTreeMap::new() }
+        Self { registry, policy, clusters: BTreeMap::new(), managed: Managed::default(), complete: false }
     }
 
     /// A Secret was created or changed. Not visible before [`Index::publish`].
     pub fn apply(&mut self, entry: impl Into<Entry>) {
-        let entry = entry.into();
+        if let Some(entry) = self.managed.join(entry.into()) {
+            self.read(entry);
+        }
+    }
+
+    fn read(&mut self, entry: Entry) {
         let name = entry.secret.metadata.name.as_deref().unwrap_or_default();
         let previous = self.clusters.get(name);
         let cluster = Arc::new(self.policy.read(entry, previous.map(AsRef::as_ref)));
@@ -34,6 +46,7 @@ impl Index {
 
     /// A Secret is gone.
     pub fn delete(&mut self, name: &str) {
+        self.managed.forget(name);
         if self.clusters.remove(name).is_some() {
             tracing::info!(cluster = name, "cluster removed");
         }
@@ -48,18 +61,27 @@ impl Index {
         for name in gone {
             self.delete(&name);
         }
+        self.managed.retain(&names);
         for entry in entries {
             if !self.unchanged(&entry.secret) {
                 self.apply(entry);
             }
         }
+        self.complete = true;
         self.publish();
-        self.registry.set_synced();
     }
 
-    /// Makes everything applied so far visible at once.
-    pub fn publish(&self) {
-        self.registry.publish(Snapshot { clusters: self.clusters.values().cloned().collect() });
+    /// Makes everything applied so far visible at once. As long as it is not known which clusters the hub accepts,
+    /// nothing is (see [`Index::merging_managed_clusters`]).
+    pub fn publish(&mut self) {
+        if !self.managed.known() {
+            return;
+        }
+        let clusters = self.clusters.values().cloned().collect();
+        self.registry.publish(Snapshot { clusters, managed: self.managed.snapshot() });
+        if self.complete {
+            self.registry.set_synced();
+        }
     }
 
     fn unchanged(&self, secret: &Secret) -> bool {
@@ -93,7 +115,7 @@ fn report(cluster: &Cluster, previous: Option<&Cluster>) {
         Some(reason) => tracing::warn!(
             cluster = cluster.name,
             reason,
-            "cluster cannot be used; other clusters are not affected; mend its Secret or file"
+            "cluster cannot be used; other clusters are not affected; mend its Secret, ManagedCluster or file"
         ),
         None => tracing::info!(cluster = cluster.name, endpoint = cluster.address, "cluster ready for use"),
     }

@@ -23,11 +23,16 @@ pub struct ClusterPolicy {
 }
 
 impl ClusterPolicy {
-    /// Reads a Secret. It always makes a cluster; one that cannot be used says why. The transport of `previous` is
-    /// inherited while the connection data is equal.
+    /// Reads a Secret, with its ManagedCluster if there is one. It always makes a cluster; one that cannot be used says
+    /// why. The transport of `previous` is inherited while the connection data is equal.
     #[must_use]
     pub fn read(&self, entry: impl Into<Entry>, previous: Option<&Cluster>) -> Cluster {
-        let Entry { secret, unusable } = entry.into();
+        let mut entry = entry.into();
+        let names_endpoint = entry.names_endpoint();
+        if let Some(managed) = entry.managed_cluster.clone() {
+            entry = managed.merge(entry);
+        }
+        let Entry { secret, unusable, managed_cluster } = entry;
         let metadata = secret.metadata;
         let labels = metadata.labels.unwrap_or_default();
         let annotations = own(metadata.annotations.unwrap_or_default());
@@ -43,6 +48,8 @@ impl ClusterPolicy {
                 .unwrap_or(EndpointType::Const),
             labels,
             annotations,
+            names_endpoint,
+            managed_cluster,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
@@ -130,7 +137,7 @@ fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Tra
 
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them
 /// (`kubectl.kubernetes.io/last-applied-configuration`) can hold the whole Secret.
-fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let ours = |key: &str| key.split_once('/').is_some_and(|(domain, _)| domain.ends_with("oam.dev"));
     annotations.into_iter().filter(|(key, _)| ours(key)).collect()
 }
