@@ -37,11 +37,11 @@ pub struct Registry {
     synced: AtomicBool,
 }
 
-/// All clusters at one moment, sorted by name.
+/// All clusters at one moment, sorted by name. Those of which there is only a ManagedCluster are seen by nobody who does
+/// not ask for them.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     clusters: Vec<Arc<Cluster>>,
-    managed: Arc<[Arc<ManagedCluster>]>,
 }
 
 impl Registry {
@@ -87,44 +87,42 @@ impl Snapshot {
     pub fn new(clusters: impl IntoIterator<Item = Arc<Cluster>>) -> Self {
         let by_name: std::collections::BTreeMap<_, _> =
             clusters.into_iter().map(|cluster| (cluster.name.clone(), cluster)).collect();
-        Self { clusters: by_name.into_values().collect(), ..Self::default() }
+        Self { clusters: by_name.into_values().collect() }
     }
 
-    /// The cluster of this name.
+    /// The registered cluster of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
+        self.get_virtual(name).filter(|cluster| cluster.registered)
+    }
+
+    /// All registered clusters, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.iter_virtual().filter(|cluster| cluster.registered)
+    }
+
+    /// The cluster of this name, registered or not: what there is a virtual cluster of (rule 214).
+    #[must_use]
+    pub fn get_virtual(&self, name: &str) -> Option<&Arc<Cluster>> {
         let index = self.clusters.binary_search_by(|cluster| cluster.name.as_str().cmp(name)).ok()?;
         self.clusters.get(index)
     }
 
-    /// All clusters, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
+    /// All clusters, registered or not, sorted by name.
+    pub fn iter_virtual(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         self.clusters.iter()
     }
 
-    /// The hub's ManagedClusters, sorted by name, whether or not a cluster has their name.
-    #[must_use]
-    pub fn managed_clusters(&self) -> &[Arc<ManagedCluster>] {
-        &self.managed
-    }
-
-    /// The ManagedCluster of this name.
-    #[must_use]
-    pub fn managed_cluster(&self, name: &str) -> Option<&Arc<ManagedCluster>> {
-        let index = self.managed.binary_search_by(|managed| managed.name.as_str().cmp(name)).ok()?;
-        self.managed.get(index)
-    }
-
-    /// How many clusters there are.
+    /// How many clusters are registered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clusters.len()
+        self.iter().count()
     }
 
-    /// Whether there is none.
+    /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
+        self.iter().next().is_none()
     }
 }
 

@@ -242,8 +242,11 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
-    let policy =
-        ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
+    let policy = ClusterPolicy {
+        allow_insecure: config.allow_insecure_clusters,
+        merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
+        transport: Arc::new(transport),
+    };
     Index::new(Arc::clone(&gateway.registry), policy)
 }
 

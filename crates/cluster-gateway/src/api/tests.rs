@@ -166,6 +166,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         name: name.to_owned(),
         labels: BTreeMap::from([(LABEL_CREDENTIAL_TYPE.to_owned(), credential_type.as_str().to_owned())]),
         annotations: BTreeMap::new(),
+        registered: true,
         names_endpoint: true,
         managed_cluster: None,
         creation_timestamp: Some(created.to_owned()),

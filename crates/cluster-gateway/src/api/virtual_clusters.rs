@@ -2,7 +2,7 @@
 //! rules 204, 214, 215, 217).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cluster_gateway_client::GROUP;
 use cluster_gateway_client::v1alpha1::{
@@ -25,6 +25,8 @@ use crate::status::Error;
 
 /// Name of the hub itself. A Secret of this name is not shown: it would be a second object of the same name.
 const LOCAL: &str = "local";
+/// Credential type of a cluster whose credential the gateway does not have.
+const MANAGED_CLUSTER: &str = "ManagedCluster";
 /// Endpoint of a cluster that has none to show.
 const NO_ENDPOINT: &str = "-";
 
@@ -69,7 +71,7 @@ pub(super) fn get(api: &Api, name: &str, parts: &Parts) -> Result<Response<Body>
         }
         let snapshot = api.snapshot()?;
         let not_found = || Error::NotFound { resource: KIND.resource, name: name.to_owned() };
-        one(&snapshot, name).ok_or_else(not_found)
+        Ok(virtual_cluster(snapshot.get_virtual(name).ok_or_else(not_found)?))
     })
 }
 
@@ -82,19 +84,12 @@ pub(super) fn list(api: &Api, target: &ResourceTarget, parts: &Parts) -> Result<
     })
 }
 
-fn one(snapshot: &Snapshot, name: &str) -> Option<VirtualCluster> {
-    let managed = snapshot.managed_cluster(name).filter(|managed| managed.has_address());
-    match (snapshot.get(name), managed) {
-        (Some(cluster), managed) if cluster.names_endpoint || managed.is_none() => Some(registered(cluster)),
-        (_, managed) => managed.map(|managed| unregistered(managed)),
-    }
-}
-
 fn all(snapshot: &Snapshot, with_control_plane: bool) -> Vec<VirtualCluster> {
-    let names = snapshot.iter().map(|cluster| cluster.name.as_str());
-    let managed = snapshot.managed_clusters().iter().map(|managed| managed.name.as_str());
-    let names: BTreeSet<_> = names.chain(managed).filter(|name| *name != LOCAL).collect();
-    let mut clusters: Vec<_> = names.into_iter().filter_map(|name| one(snapshot, name)).collect();
+    let mut clusters: Vec<_> = snapshot
+        .iter_virtual()
+        .filter(|cluster| cluster.name != LOCAL)
+        .map(|cluster| virtual_cluster(cluster))
+        .collect();
     // RFC 3339 in UTC sorts as text. The sort is stable, so clusters of one second stay sorted by name.
     clusters.sort_by_key(|cluster| Reverse(cluster.metadata.creation_timestamp.clone()));
     with_control_plane.then(local).into_iter().chain(clusters).collect()
@@ -118,18 +113,28 @@ fn local() -> VirtualCluster {
     }
 }
 
-/// A cluster that has a Secret.
-fn registered(cluster: &Cluster) -> VirtualCluster {
+fn virtual_cluster(cluster: &Cluster) -> VirtualCluster {
+    match &cluster.managed_cluster {
+        // Before a Secret that does not say where the cluster is, the original goes by the ManagedCluster.
+        Some(managed) if !cluster.names_endpoint && managed.has_address() => of_managed_cluster(managed),
+        _ => of_secret(cluster),
+    }
+}
+
+fn of_secret(cluster: &Cluster) -> VirtualCluster {
     let endpoint = match &cluster.address {
         _ if cluster.endpoint_type == EndpointType::ClusterProxy => cluster.endpoint_type.as_str().to_owned(),
         Some(address) => without_userinfo(address),
         None => NO_ENDPOINT.to_owned(),
     };
-    let creation_timestamp = cluster.creation_timestamp.clone();
     VirtualCluster {
         kind: None,
         api_version: None,
-        metadata: metadata(&cluster.name, creation_timestamp, &cluster.labels),
+        metadata: Metadata {
+            name: cluster.name.clone(),
+            creation_timestamp: cluster.creation_timestamp.clone(),
+            labels: labels(&cluster.labels),
+        },
         spec: VirtualClusterSpec {
             alias: cluster.annotations.get(ANNOTATION_ALIAS).cloned().unwrap_or_default(),
             accepted: cluster.accepted(),
@@ -139,26 +144,29 @@ fn registered(cluster: &Cluster) -> VirtualCluster {
     }
 }
 
-/// A cluster of which there is a ManagedCluster, and no Secret that says where it is.
-fn unregistered(managed: &ManagedCluster) -> VirtualCluster {
+fn of_managed_cluster(managed: &ManagedCluster) -> VirtualCluster {
     VirtualCluster {
         kind: None,
         api_version: None,
-        metadata: metadata(&managed.name, managed.creation_timestamp.clone(), &managed.labels),
+        metadata: Metadata {
+            name: managed.name.clone(),
+            creation_timestamp: managed.creation_timestamp.clone(),
+            labels: labels(&managed.labels),
+        },
         spec: VirtualClusterSpec {
             alias: managed.annotations.get(ANNOTATION_ALIAS).cloned().unwrap_or_default(),
             accepted: managed.accepted(),
             endpoint: NO_ENDPOINT.to_owned(),
-            credential_type: "ManagedCluster".to_owned(),
+            credential_type: MANAGED_CLUSTER.to_owned(),
         },
     }
 }
 
-fn metadata(name: &str, creation_timestamp: Option<String>, labels: &BTreeMap<String, String>) -> Metadata {
-    let own = labels.iter().filter(|(key, _)| !key.starts_with(GROUP));
+fn labels(raw: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let own = raw.iter().filter(|(key, _)| !key.starts_with(GROUP));
     let mut labels: BTreeMap<_, _> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.insert(LABEL_CONTROL_PLANE.to_owned(), "false".to_owned());
-    Metadata { name: name.to_owned(), creation_timestamp, labels }
+    labels
 }
 
 impl Object for VirtualCluster {

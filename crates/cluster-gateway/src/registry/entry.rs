@@ -14,7 +14,7 @@ pub struct Entry {
     pub secret: Secret,
     /// Why the source itself knows that the cluster cannot be used.
     pub unusable: Option<Unusable>,
-    /// The ManagedCluster of the same name, whose endpoint and CA go over those of the description (rule 247).
+    /// The ManagedCluster of the same name, if it has a say.
     pub managed_cluster: Option<Arc<ManagedCluster>>,
 }
 

@@ -26,7 +26,8 @@ impl Index {
     /// An index that publishes to `registry`.
     #[must_use]
     pub fn new(registry: Arc<Registry>, policy: ClusterPolicy) -> Self {
-        Self { registry, policy, clusters: BTreeMap::new(), managed: Managed::default(), complete: false }
+        let managed = Managed::new(policy.merge_managed_clusters);
+        Self { registry, policy, clusters: BTreeMap::new(), managed, complete: false }
     }
 
     /// A Secret was created or changed. Not visible before [`Index::publish`].
@@ -47,9 +48,11 @@ impl Index {
     /// A Secret is gone.
     pub fn delete(&mut self, name: &str) {
         self.managed.forget(name);
-        if self.clusters.remove(name).is_some() {
+        if self.is_registered(name) {
+            self.clusters.remove(name);
             tracing::info!(cluster = name, "cluster removed");
         }
+        self.show_unregistered(name);
     }
 
     /// Everything was read anew: clusters not in `entries` are gone.
@@ -57,8 +60,9 @@ impl Index {
         let entries: Vec<Entry> = entries.into_iter().map(Into::into).collect();
         let names: std::collections::BTreeSet<_> =
             entries.iter().filter_map(|entry| entry.secret.metadata.name.clone()).collect();
-        let gone: Vec<_> = self.clusters.keys().filter(|name| !names.contains(*name)).cloned().collect();
-        for name in gone {
+        let gone =
+            self.clusters.iter().filter(|(name, cluster)| cluster.registered && !names.contains(*name));
+        for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.delete(&name);
         }
         self.managed.retain(&names);
@@ -71,24 +75,28 @@ impl Index {
         self.publish();
     }
 
-    /// Makes everything applied so far visible at once. As long as it is not known which clusters the hub accepts,
-    /// nothing is (see [`Index::merging_managed_clusters`]).
-    pub fn publish(&mut self) {
+    /// Makes everything applied so far visible at once; as long as it is not known which clusters the hub accepts,
+    /// nothing (rule 248).
+    pub fn publish(&self) {
         if !self.managed.known() {
             return;
         }
-        let clusters = self.clusters.values().cloned().collect();
-        self.registry.publish(Snapshot { clusters, managed: self.managed.snapshot() });
+        self.registry.publish(Snapshot { clusters: self.clusters.values().cloned().collect() });
         if self.complete {
             self.registry.set_synced();
         }
+    }
+
+    fn is_registered(&self, name: &str) -> bool {
+        self.clusters.get(name).is_some_and(|cluster| cluster.registered)
     }
 
     fn unchanged(&self, secret: &Secret) -> bool {
         let metadata = &secret.metadata;
         let known = metadata.name.as_ref().and_then(|name| self.clusters.get(name));
         known.is_some_and(|cluster| {
-            metadata.resource_version.as_deref() == Some(cluster.resource_version.as_str())
+            cluster.registered
+                && metadata.resource_version.as_deref() == Some(cluster.resource_version.as_str())
                 && metadata.uid.as_deref() == Some(cluster.uid.as_str())
         })
     }
@@ -96,6 +104,7 @@ impl Index {
 
 /// One line per cluster that changes between usable and not, or between reasons.
 fn report(cluster: &Cluster, previous: Option<&Cluster>) {
+    let previous = previous.filter(|previous| previous.registered);
     let reason = |cluster: &Cluster| cluster.upstream.as_ref().err().map(|Unusable(reason)| reason.clone());
     if let Err(error) = &cluster.identity_rules
         && previous.is_none_or(|previous| previous.identity_rules.as_ref().err() != Some(error))

@@ -40,11 +40,6 @@ pub struct ManagedClusterSource {
 type Item = Result<Event<DynamicObject>, watcher::Error>;
 
 impl ManagedClusterSource {
-    /// An index that does with them what is asked for.
-    pub(super) fn merged(&self, index: Index) -> Index {
-        if self.merge { index.merging_managed_clusters() } else { index }
-    }
-
     /// The events, for ever. After an answer 403 or 404 everything begins anew, so that nothing is missed of a kind that
     /// was away.
     pub(super) fn changes(&self, client: kube::Client) -> impl Stream<Item = Item> + Send + use<> {

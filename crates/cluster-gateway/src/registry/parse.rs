@@ -18,6 +18,9 @@ use cluster_gateway_client::v1alpha1::{
 pub struct ClusterPolicy {
     /// Whether a cluster marked insecure may go unverified or unencrypted (`--allow-insecure-clusters`). Default: no.
     pub allow_insecure: bool,
+    /// Whether endpoint and CA of a ManagedCluster go over those of the Secret (`--ocm-integration`, rules 247, 248).
+    /// Default: no.
+    pub merge_managed_clusters: bool,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
 }
@@ -29,7 +32,7 @@ impl ClusterPolicy {
     pub fn read(&self, entry: impl Into<Entry>, previous: Option<&Cluster>) -> Cluster {
         let mut entry = entry.into();
         let names_endpoint = entry.names_endpoint();
-        if let Some(managed) = entry.managed_cluster.clone() {
+        if let Some(managed) = entry.managed_cluster.clone().filter(|_| self.merge_managed_clusters) {
             entry = managed.merge(entry);
         }
         let Entry { secret, unusable, managed_cluster } = entry;
@@ -41,6 +44,7 @@ impl ClusterPolicy {
         let mut cluster = Cluster {
             identity_rules: identity_rules(&annotations, &name),
             name,
+            registered: true,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
             endpoint_type: labels
                 .get(LABEL_ENDPOINT_TYPE)

@@ -29,7 +29,7 @@ impl SecretSource {
         let config = watcher::Config::default().labels(LABEL_CREDENTIAL_TYPE).page_size(500);
         let secrets = watch(secrets, config).default_backoff().map(Change::Secret);
         let changes = stream::select(secrets, managed.changes(client).map(Change::ManagedCluster));
-        self.consume(changes, managed.merged(index), Reader::new(managed)).await;
+        self.consume(changes, index, Reader::new(managed)).await;
     }
 
     async fn consume(self, changes: impl Stream<Item = Change> + Send, mut index: Index, mut reader: Reader) {
