@@ -22,6 +22,7 @@ use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
 
 mod documents;
 mod golden;
+mod managed;
 mod openapi;
 mod replay;
 mod resources;
@@ -63,7 +64,11 @@ impl Fixture {
     }
 
     fn with(clusters: Vec<Cluster>, healthiness_check: bool) -> Self {
-        let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
+        Self::of(Snapshot::new(clusters.into_iter().map(Arc::new)), healthiness_check)
+    }
+
+    fn of(snapshot: Snapshot, healthiness_check: bool) -> Self {
+        let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
         let condition = |flag: &Arc<AtomicBool>| -> Condition {
