@@ -122,7 +122,7 @@ impl ManagedCluster {
             data.insert("ca.crt".to_owned(), ByteString(config.ca_bundle.to_vec()));
         }
         if !spec.hub_accepts_client {
-            return Err(self.unusable("spec.hubAcceptsClient is false: the hub does not accept this cluster"));
+            return Err(self.unusable("spec.hubAcceptsClient is false: the hub does not accept this cluster; set it to true if it should"));
         }
         if tunnelled { Ok(()) } else { self.check_address(spec) }
     }

@@ -77,7 +77,7 @@ impl ClusterPolicy {
     ) -> Result<Upstream, String> {
         let credential = credential(cluster, data)?;
         check_endpoint_type(cluster)?;
-        let url = endpoint(data)?;
+        let url = self.endpoint(data)?;
         let insecure = self.insecure(cluster, &url)?;
         let verification = match data.ca_bundle() {
             _ if insecure => Verification::Insecure,
@@ -96,6 +96,15 @@ impl ClusterPolicy {
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
         Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+    }
+
+    fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
+        let text = data.text("endpoint")?.ok_or_else(|| {
+            let alternative =
+                if self.merge_managed_clusters { ", or a ManagedCluster of this name" } else { "" };
+            format!("key \"endpoint\" is missing or empty; expected https://HOST[:PORT]{alternative}")
+        })?;
+        EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
     }
 
     /// Rules 166 and 167: both the Secret and the operator must say it.
@@ -183,13 +192,6 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         return Err("key \"proxy-url\" is not supported by this version".to_owned());
     }
     Ok(())
-}
-
-fn endpoint(data: &Data) -> Result<EndpointUrl, String> {
-    let text = data
-        .text("endpoint")?
-        .ok_or_else(|| "key \"endpoint\" is missing or empty; expected https://HOST[:PORT]".to_owned())?;
-    EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
 }
 
 /// Data of a Secret.

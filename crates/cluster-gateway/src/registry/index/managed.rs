@@ -128,10 +128,11 @@ impl Index {
 
     fn join_again(&mut self, name: &str) {
         let Some(entry) = self.managed.entry(name) else { return self.show_unregistered(name) };
-        let before = self.clusters.get(name).map(|cluster| cluster.address.clone());
+        let usable = |cluster: &&Arc<Cluster>| cluster.upstream.is_ok();
+        let before = self.clusters.get(name).filter(usable).map(|cluster| cluster.address.clone());
         self.read(entry);
-        let Some(cluster) = self.clusters.get(name) else { return };
-        if cluster.upstream.is_ok() && before.is_some_and(|before| before != cluster.address) {
+        let Some(cluster) = self.clusters.get(name).filter(usable) else { return };
+        if before.is_some_and(|before| before != cluster.address) {
             let source = if cluster.managed_cluster.is_some() { "ManagedCluster" } else { "Secret" };
             tracing::info!(
                 cluster = name,
