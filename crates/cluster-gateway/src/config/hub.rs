@@ -108,3 +108,35 @@ fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Req
         extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: ApiserverOptions,
+    }
+
+    fn mode(flags: &[&str]) -> HubMode {
+        let line = ["apiserver", "--secret-namespace=ns"].iter().chain(flags);
+        let config = Config::for_hub(Line::parse_from(line).options).unwrap();
+        let Mode::Hub(mode) = config.mode else { panic!("not a server of a hub") };
+        mode
+    }
+
+    #[test]
+    fn rule_135_switches_of_the_original_have_its_defaults_and_can_be_turned() {
+        let switches = |flags: &[&str]| {
+            let mode = mode(flags);
+            (mode.ocm_integration, mode.list_control_plane)
+        };
+        assert_eq!(switches(&[]), (false, true));
+        assert_eq!(switches(&["--ocm-integration", "--virtual-clutser-with-control-plane"]), (true, true));
+        let turned = ["--ocm-integration=true", "--virtual-clutser-with-control-plane=false"];
+        assert_eq!(switches(&turned), (true, false));
+    }
+}

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use e2e::registration::{BASE, GATEWAY_USER, grant, put_secret, secret};
-use e2e::{Access, ControlPlane, Gateway, scratch, wait};
+use e2e::{Access, ControlPlane, Credential, Gateway, scratch, wait};
 use serde_json::{Value, json};
 
 use crate::world::planes;
 
+/// The cluster, as in docs/ocm.md.
+const NAME: &str = "member1";
 const GROUP: &str = "cluster.open-cluster-management.io";
 /// The gateway asks for the kind every ten seconds, and believes that it is gone when it was told so three times.
 const NOTICED: Duration = Duration::from_secs(60);
@@ -28,7 +30,7 @@ impl Ocm {
         let hub = ControlPlane::start("ocm-hub")?;
         let gateway = Gateway::launch(&grant(&hub)?, &["--ocm-integration"])?;
         let admin = gateway.access(hub.admin().credential().clone())?;
-        let member = planes()?.member1.user("gateway-by-ocm", &["system:masters"])?;
+        let member = planes()?.member2.service_account("kube-system", "gateway-by-ocm", "cluster-admin")?;
         Ok(Self { hub, gateway, admin, member })
     }
 
@@ -57,11 +59,34 @@ impl Ocm {
         Ok(())
     }
 
-    /// Creates or changes the ManagedCluster `c`.
+    /// Creates the ManagedCluster and the Secret as the documentation does, with their values.
+    fn apply_documented(&self) -> Result<()> {
+        let text = std::fs::read_to_string(scratch::workspace().join("docs/ocm.md"))?;
+        let block =
+            text.split("```yaml").nth(1).and_then(|rest| rest.split("```").next()).context("an example")?;
+        let Credential::Token(token) = self.member.credential() else { bail!("a token") };
+        let mut example = block.to_owned();
+        for (placeholder, value) in [
+            ("https://10.0.0.1:6443", self.member.server()),
+            ("LS0tLS1CRUdJTi…", &BASE64.encode(self.member.ca())),
+            ("eyJhbGciOi…", token),
+        ] {
+            ensure!(example.contains(placeholder), "{placeholder} does not stand in the example");
+            example = example.replace(placeholder, value);
+        }
+        self.hub
+            .admin()
+            .kubectl(["apply", "--validate=strict", "-f", "-"])
+            .stdin(&example)
+            .run()?
+            .success()?;
+        Ok(())
+    }
+
+    /// Creates or changes the ManagedCluster.
     fn manage(&self, accepted: bool) -> Result<()> {
         self.hub.admin().apply(&json!({
-            "apiVersion": format!("{GROUP}/v1"), "kind": "ManagedCluster",
-            "metadata": {"name": "c", "labels": {"vendor": "Kubernetes"}},
+            "apiVersion": format!("{GROUP}/v1"), "kind": "ManagedCluster", "metadata": {"name": NAME},
             "spec": {"hubAcceptsClient": accepted, "leaseDurationSeconds": 60, "managedClusterClientConfigs": [
                 {"url": self.member.server(), "caBundle": BASE64.encode(self.member.ca())},
             ]},
@@ -69,12 +94,12 @@ impl Ocm {
     }
 
     fn unmanage(&self) -> Result<()> {
-        self.hub.admin().request("DELETE", &managed_path("/c")).send()?.expect(200).map(drop)
+        self.hub.admin().request("DELETE", &managed_path(&format!("/{NAME}"))).send()?.expect(200).map(drop)
     }
 
-    /// Waits until kubectl works in `c`.
+    /// Waits until kubectl works in the cluster.
     fn works(&self, timeout: Duration) -> Result<()> {
-        let cluster = self.admin.through("c")?;
+        let cluster = self.admin.through(NAME)?;
         wait::eventually("kubectl to work in the cluster", timeout, || {
             let name = cluster.kubectl(["get", "namespace", "default", "-o", "name"]).run()?.success()?;
             ensure!(name.trim() == "namespace/default", "{name}");
@@ -82,9 +107,9 @@ impl Ocm {
         })
     }
 
-    /// Waits until `c` is refused in these words.
+    /// Waits until the cluster is refused in these words.
     fn refused(&self, words: &str) -> Result<()> {
-        let cluster = self.admin.through("c")?;
+        let cluster = self.admin.through(NAME)?;
         wait::eventually("the refusal", Duration::from_secs(10), || {
             let message = cluster.request("GET", "/api/v1/namespaces").send()?.status_message(503)?;
             ensure!(message.contains(words), "{message}");
@@ -92,9 +117,9 @@ impl Ocm {
         })
     }
 
-    /// `c` as a virtual cluster: kind of credential, endpoint, acceptance.
+    /// the cluster as a virtual cluster: kind of credential, endpoint, acceptance.
     fn shown(&self) -> Result<Value> {
-        let path = format!("{BASE}/virtualclusters/c");
+        let path = format!("{BASE}/virtualclusters/{NAME}");
         let spec = self.admin.request("GET", &path).send()?.json(200)?["spec"].take();
         Ok(json!([spec["credential-type"], spec["endpoint"], spec["accepted"]]))
     }
@@ -133,9 +158,9 @@ fn definition() -> Value {
     })
 }
 
-/// The Secret of `c` with a credential and nothing else.
+/// The Secret of the cluster with a credential and nothing else.
 fn without_endpoint(member: &Access) -> Result<Value> {
-    let mut secret = secret("c", member)?;
+    let mut secret = secret(NAME, member)?;
     let data = secret["stringData"].as_object_mut().into_iter();
     data.for_each(|data| data.retain(|key, _| !["endpoint", "ca.crt"].contains(&key.as_str())));
     let labels = secret["metadata"]["labels"].as_object_mut().into_iter();
@@ -150,27 +175,27 @@ fn rule_214_rule_247_rule_248_rule_249_a_hub_with_open_cluster_management() -> R
     wait::eventually("the missing right in the log", Duration::from_secs(20), || {
         Ok(ocm.gateway.log().contains("deploy/ocm.yaml").then_some(()))
     })?;
-    ocm.gateway.access(e2e::Credential::Anonymous)?.request("GET", "/readyz").send()?.expect(500)?;
+    ocm.gateway.access(Credential::Anonymous)?.request("GET", "/readyz").send()?.expect(500)?;
     ocm.let_read()?;
     ocm.gateway.wait_ready(NOTICED)?;
 
     // The kind is not there: Secrets alone count, and everything works.
-    put_secret(&ocm.hub, "c", &secret("c", &ocm.member)?)?;
+    put_secret(&ocm.hub, NAME, &secret(NAME, &ocm.member)?)?;
     ocm.works(Duration::from_secs(10))?;
-    ensure!(ocm.shown()? == json!(["X509Certificate", ocm.member.server(), true]), "{}", ocm.shown()?);
-    put_secret(&ocm.hub, "c", &without_endpoint(&ocm.member)?)?;
+    ensure!(ocm.shown()? == json!(["ServiceAccountToken", ocm.member.server(), true]), "{}", ocm.shown()?);
+    put_secret(&ocm.hub, NAME, &without_endpoint(&ocm.member)?)?;
     ocm.refused("key \"endpoint\" is missing")?;
 
     // It appears, and with it the endpoint and the CA.
     ocm.install()?;
-    ocm.manage(true)?;
+    ocm.apply_documented()?;
     ocm.works(NOTICED)?;
     ensure!(ocm.shown()? == json!(["ManagedCluster", "-", true]), "{}", ocm.shown()?);
     let listed = ocm.admin.kubectl(["get", "virtualclusters"]).run()?.success()?;
-    ensure!(listed.lines().any(|line| line.starts_with("c ") && line.contains("ManagedCluster")), "{listed}");
+    ensure!(listed.lines().any(|line| line.starts_with(NAME) && line.contains("ManagedCluster")), "{listed}");
 
     ocm.manage(false)?;
-    ocm.refused("ManagedCluster c: spec.hubAcceptsClient is false")?;
+    ocm.refused("ManagedCluster member1: spec.hubAcceptsClient is false")?;
     ensure!(ocm.shown()? == json!(["ManagedCluster", "-", null]), "{}", ocm.shown()?);
     ocm.manage(true)?;
     ocm.works(Duration::from_secs(10))?;
@@ -178,7 +203,7 @@ fn rule_214_rule_247_rule_248_rule_249_a_hub_with_open_cluster_management() -> R
     // Without it the Secret counts again.
     ocm.unmanage()?;
     ocm.refused("key \"endpoint\" is missing")?;
-    put_secret(&ocm.hub, "c", &secret("c", &ocm.member)?)?;
+    put_secret(&ocm.hub, NAME, &secret(NAME, &ocm.member)?)?;
     ocm.works(Duration::from_secs(10))?;
 
     // The kind disappears while it is in use.
@@ -186,7 +211,7 @@ fn rule_214_rule_247_rule_248_rule_249_a_hub_with_open_cluster_management() -> R
     ocm.refused("hubAcceptsClient")?;
     ocm.uninstall()?;
     ocm.works(NOTICED)?;
-    ocm.gateway.access(e2e::Credential::Anonymous)?.request("GET", "/readyz").send()?.expect(200)?;
+    ocm.gateway.access(Credential::Anonymous)?.request("GET", "/readyz").send()?.expect(200)?;
     let log = ocm.gateway.log();
     let lines = log.lines().filter(|line| line.contains("ManagedClusters")).count();
     ensure!(lines <= 6, "one line for each change of the hub, not for each question:\n{log}");
