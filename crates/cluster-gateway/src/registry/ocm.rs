@@ -98,8 +98,12 @@ impl Reader {
     /// Returns whether the index must be published.
     pub(super) fn handle(&mut self, item: Item, index: &mut Index) -> bool {
         match item {
-            Ok(Event::Apply(object)) => return index.apply_managed(self.read(object)),
+            Ok(Event::Apply(object)) => {
+                self.report(Condition::Readable, "");
+                return index.apply_managed(self.read(object));
+            }
             Ok(Event::Delete(object)) => {
+                self.report(Condition::Readable, "");
                 return index.delete_managed(object.metadata.name.as_deref().unwrap_or_default());
             }
             // It is said before the hub has been reached.
