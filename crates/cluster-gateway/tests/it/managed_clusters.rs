@@ -112,6 +112,7 @@ async fn rule_249_the_kind_may_be_absent_appear_disappear_and_appear_again() {
         followed.hub.put_managed_cluster("c", &accepted("https://moved"));
         followed.at("https://moved").await;
         assert_eq!(followed.hub.requests("managedclusters?&limit"), lists);
+        assert!(lists > 0);
         followed.hub.remove_managed_clusters();
         followed.at(OWN).await;
         assert!(followed.cluster("c").upstream().is_ok());
@@ -181,6 +182,10 @@ async fn rule_248_one_stray_answer_does_not_open_what_the_hub_refuses_and_a_last
     followed.hub.cut_watches();
     followed.at(OWN).await;
     assert!(followed.cluster("c").upstream().is_ok());
+    // What was forgotten is read anew, although nothing has happened to it.
+    followed.hub.heal();
+    followed.at(MANAGED).await;
+    assert!(followed.cluster("c").upstream().is_err());
 }
 
 #[tokio::test]
