@@ -8,6 +8,7 @@ mod authn;
 mod authz;
 mod health;
 mod hub;
+mod managed_clusters;
 mod replay;
 mod server;
 mod standalone;

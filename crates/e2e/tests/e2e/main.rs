@@ -12,6 +12,7 @@ mod health;
 mod isolation;
 mod lifecycle;
 mod members;
+mod ocm;
 mod pods;
 mod readme;
 mod rights;

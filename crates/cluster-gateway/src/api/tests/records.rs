@@ -23,7 +23,7 @@ pub(super) struct State {
 }
 
 impl Records {
-    pub(super) fn of(clusters: &[Cluster]) -> Self {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
         let metadata = |cluster: &Cluster| ObjectMeta {
             name: Some(cluster.name.clone()),
             uid: Some(format!("uid-{}", cluster.name)),
@@ -32,7 +32,7 @@ impl Records {
             annotations: Some(cluster.annotations.clone()),
             ..ObjectMeta::default()
         };
-        let secrets = clusters.iter().map(|cluster| (cluster.name.clone(), metadata(cluster))).collect();
+        let secrets = snapshot.iter().map(|cluster| (cluster.name.clone(), metadata(cluster))).collect();
         Self(Mutex::new(State { secrets, ..State::default() }))
     }
 
