@@ -33,7 +33,7 @@ impl Authorizer {
         }
         for part in requested.parts() {
             // Boxed: rare, and large; a request's future is moved and kept as a whole.
-            Box::pin(self.check(&user, part.attributes(), uri)).await?;
+            Box::pin(self.check(&user, part.attributes(), None, uri)).await?;
         }
         Ok(requested.into_user())
     }

@@ -71,13 +71,8 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
 
 /// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
 fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    for (given, flag) in [
-        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
-        (options.ocm_integration, "--ocm-integration"),
-    ] {
-        if given {
-            mistakes.push(format!("{flag} is not supported by this version; remove it"));
-        }
+    if options.ocm_integration {
+        mistakes.push("--ocm-integration is not supported by this version; remove it".to_owned());
     }
 }
 
