@@ -1,7 +1,7 @@
 //! Authorization by RBAC manifests in a directory, where there is no hub to ask.
 //!
-//! `ClusterRole` and `ClusterRoleBinding` of `rbac.authorization.k8s.io/v1`, with the meaning that Kubernetes gives them:
-//! what no rule grants is denied. Built in is only that the group `system:masters` may do everything, as everywhere.
+//! `ClusterRole`, `ClusterRoleBinding`, `Role` and `RoleBinding` of `rbac.authorization.k8s.io/v1`, with the meaning that
+//! Kubernetes gives them: what no rule grants is denied. Built in is only that the group `system:masters` may do everything, as everywhere.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,11 +30,14 @@ pub struct RbacConfig {
     pub directory: PathBuf,
     /// How often the directory is looked at. Default 3 s.
     pub poll: Duration,
+    /// Whether proxied requests are asked about (`--authorize-proxy-subpath`): only they are of namespaces, and only then
+    /// are `Role` and `RoleBinding` accepted. Default: no.
+    pub namespaces: bool,
 }
 
 impl Default for RbacConfig {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), poll: Duration::from_secs(3) }
+        Self { directory: PathBuf::new(), poll: Duration::from_secs(3), namespaces: false }
     }
 }
 
@@ -69,7 +72,7 @@ impl RbacDirectory {
     /// # Errors
     /// [`OpenError`]: the directory does not exist or cannot be listed.
     pub fn load(config: RbacConfig) -> Result<Self, OpenError> {
-        let directory = Directory::open(config.directory, RbacReader)?;
+        let directory = Directory::open(config.directory, RbacReader { namespaces: config.namespaces })?;
         let mut this = Self { directory, poll: config.poll, policy: Arc::default(), complaints: Vec::new() };
         this.publish();
         Ok(this)
