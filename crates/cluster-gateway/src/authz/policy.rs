@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::Attributes;
+use super::{Attributes, Policy};
 use crate::authn::UserInfo;
 use crate::manifest::{Directory, OpenError};
 
@@ -30,14 +30,11 @@ pub struct RbacConfig {
     pub directory: PathBuf,
     /// How often the directory is looked at. Default 3 s.
     pub poll: Duration,
-    /// Whether proxied requests are asked about (`--authorize-proxy-subpath`): only they are of namespaces, and only then
-    /// are `Role` and `RoleBinding` accepted. Default: no.
-    pub namespaces: bool,
 }
 
 impl Default for RbacConfig {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), poll: Duration::from_secs(3), namespaces: false }
+        Self { directory: PathBuf::new(), poll: Duration::from_secs(3) }
     }
 }
 
@@ -66,13 +63,15 @@ pub struct RbacDirectory {
 }
 
 impl RbacDirectory {
-    /// Reads the directory once, at start. Files that cannot be used are reported and grant nothing. It blocks for as long
-    /// as reading takes.
+    /// Reads the directory once, at start. Files that cannot be used are reported and grant nothing; so are, unless
+    /// `policy` has proxied requests asked about, objects of a namespace: nothing else is of one. It blocks for as long as
+    /// reading takes.
     ///
     /// # Errors
     /// [`OpenError`]: the directory does not exist or cannot be listed.
-    pub fn load(config: RbacConfig) -> Result<Self, OpenError> {
-        let directory = Directory::open(config.directory, RbacReader { namespaces: config.namespaces })?;
+    pub fn load(config: RbacConfig, policy: Policy) -> Result<Self, OpenError> {
+        let directory =
+            Directory::open(config.directory, RbacReader { namespaces: policy.proxied_requests })?;
         let mut this = Self { directory, poll: config.poll, policy: Arc::default(), complaints: Vec::new() };
         this.publish();
         Ok(this)

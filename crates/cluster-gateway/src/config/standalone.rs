@@ -34,9 +34,7 @@ impl Config {
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
         }
-        let namespaces = common.authorization.policy.proxied_requests;
-        let rbac =
-            options.rbac_dir.map(|directory| RbacConfig { directory, namespaces, ..RbacConfig::default() });
+        let rbac = options.rbac_dir.map(|directory| RbacConfig { directory, ..RbacConfig::default() });
         let mut names = options.advertise_host;
         names.push(address.ip().to_string());
         Ok(Self {

@@ -70,7 +70,7 @@ impl Files {
                     poll: POLL,
                     ..ClustersDirectory::default()
                 },
-                rbac: Some(RbacConfig { directory: self.path("rbac"), poll: POLL, namespaces: false }),
+                rbac: Some(RbacConfig { directory: self.path("rbac"), poll: POLL }),
                 data_dir: self.path("data"),
                 names: Vec::new(),
                 authentication: StandaloneAuthentication {

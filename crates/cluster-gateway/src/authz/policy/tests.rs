@@ -403,8 +403,13 @@ async fn get(authorizer: &Authorizer, user: &UserInfo, request: http::request::B
     }
 }
 
+/// With proxied requests asked about.
+fn strict() -> Policy {
+    Policy { proxied_requests: true, ..Policy::default() }
+}
+
 fn of(directory: &tempfile::TempDir) -> RbacConfig {
-    RbacConfig { directory: directory.path().to_owned(), poll: Duration::from_millis(5), namespaces: true }
+    RbacConfig { directory: directory.path().to_owned(), poll: Duration::from_millis(5) }
 }
 
 const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/member1/proxy/api/v1/pods";
@@ -412,7 +417,7 @@ const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/member1
 #[tokio::test]
 async fn rule_085_administrators_then_open_paths_then_the_policy() {
     let root = tempfile::tempdir().unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let authorizer = authorizer(&directory);
     let bob = user("bob", &[]);
     assert!(get(&authorizer, &user("root", &["system:masters"]), Request::get(PROXY)).await.is_ok());
@@ -430,7 +435,7 @@ async fn rule_090_an_upgrade_needs_create_by_policy_too() {
     let root = tempfile::tempdir().unwrap();
     let rule = "{verbs: [get], apiGroups: [cluster.core.oam.dev], resources: [clustergateways/proxy]}";
     fs::write(root.path().join("r.yml"), role("r", rule) + &bound("r", "{kind: User, name: bob}")).unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let (authorizer, bob) = (authorizer(&directory), user("bob", &[]));
     assert!(get(&authorizer, &bob, Request::get(PROXY)).await.is_ok());
     let upgrade = Request::get(PROXY).header("connection", "upgrade").header("upgrade", "websocket");
@@ -450,10 +455,9 @@ async fn rule_110_rule_111_the_proxied_request_is_a_question_to_the_policy() {
     );
     let text = role("r", through) + &bound("r", "{kind: User, name: bob}") + &in_a;
     fs::write(root.path().join("r.yaml"), text).unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     assert!(directory.complaints.is_empty(), "{:?}", directory.complaints);
-    let policy = Policy { proxied_requests: true, ..Policy::default() };
-    let config = AuthorizationConfig { policy, ..AuthorizationConfig::default() };
+    let config = AuthorizationConfig { policy: strict(), ..AuthorizationConfig::default() };
     let authorizer = Authorizer::by_policy(&config, directory.policy()).unwrap();
     let path = |rest: &str| PROXY.replace("/api/v1/pods", rest);
     let ask = async |rest: &str| get(&authorizer, &user("bob", &[]), Request::get(path(rest))).await;
@@ -468,7 +472,7 @@ async fn rule_146_impersonation_is_a_question_to_the_policy() {
     let root = tempfile::tempdir().unwrap();
     let rule = "{verbs: [impersonate], apiGroups: [''], resources: [users], resourceNames: [eve]}";
     fs::write(root.path().join("r.yaml"), role("r", rule) + &bound("r", "{kind: User, name: bob}")).unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let authorizer = authorizer(&directory);
     for (whom, allowed) in [("eve", true), ("root", false)] {
         let request = Request::get("/").header("Impersonate-User", whom).body(()).unwrap();
@@ -482,7 +486,7 @@ async fn changes_take_effect_and_a_broken_file_keeps_its_grants() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("a.yaml");
     let whole = role("r", EVERYTHING) + &bound("r", "{kind: User, name: bob}");
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     assert!(directory.complaints.iter().any(|complaint| complaint.contains("only system:masters")));
     let policy = directory.policy();
     let watch = tokio::spawn(directory.watch());
@@ -511,5 +515,5 @@ async fn changes_take_effect_and_a_broken_file_keeps_its_grants() {
 fn a_missing_directory_is_an_error_at_start() {
     let root = tempfile::tempdir().unwrap();
     let config = RbacConfig { directory: root.path().join("missing"), ..RbacConfig::default() };
-    assert!(RbacDirectory::load(config).unwrap_err().to_string().contains("missing"));
+    assert!(RbacDirectory::load(config, strict()).unwrap_err().to_string().contains("missing"));
 }

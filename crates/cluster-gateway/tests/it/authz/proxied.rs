@@ -327,3 +327,24 @@ async fn without_the_flag_nothing_more_is_asked() {
     get(&authorizer, &bob(), &format!("{PROXY}/api/v1/watch")).await.unwrap();
     assert_eq!(hub.access_reviews().len(), 1);
 }
+
+#[tokio::test]
+async fn rule_089_rule_113_what_the_query_says_changes_nothing_of_the_question_about_the_gateway() {
+    for config in [strict(), AuthorizationConfig::default()] {
+        let hub = FakeHub::start().await;
+        hub.allow_if(|_| true);
+        let authorizer = authorizer(&hub, &config).await;
+        for query in
+            ["", "?watch=true", "?watch=1&fieldSelector=metadata.name%3Dx&limit=1", "?path=/x&dryRun=All"]
+        {
+            get(&authorizer, &bob(), &format!("{PROXY}/api/v1/pods{query}")).await.unwrap();
+        }
+        let reviews = hub.access_reviews();
+        let of_gateway = reviews.iter().filter_map(|spec| spec.resource_attributes.as_ref());
+        let of_gateway: Vec<_> =
+            of_gateway.filter(|asked| asked.resource.as_deref() == Some("clustergateways")).collect();
+        let expected = json!([{"verb": "get", "group": "cluster.core.oam.dev", "version": "v1alpha1",
+            "resource": "clustergateways", "subresource": "proxy", "name": "c"}]);
+        assert_eq!(json!(of_gateway), expected, "the same question, and so asked once");
+    }
+}
