@@ -15,6 +15,7 @@ mod pods;
 mod readme;
 mod rights;
 mod standalone;
+mod subpath;
 mod through;
 mod verbs;
 mod world;
