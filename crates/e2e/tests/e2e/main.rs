@@ -17,6 +17,7 @@ mod pods;
 mod readme;
 mod rights;
 mod standalone;
+mod subpath;
 mod through;
 mod verbs;
 mod world;
