@@ -126,7 +126,7 @@ impl Api {
         body: Body,
     ) -> Result<Response<Body>, Error> {
         let writes = matches!(parts.method, Method::PUT | Method::PATCH);
-        if writes && target.is_ours() && matches!(Route::of(target, parts), Some(Route::Health)) {
+        if writes && target.is_ours() && matches!(Route::of(target), Some(Route::Health)) {
             return health_record::write(self, &target.name, parts, body).await;
         }
         // Nothing else has a body worth reading.

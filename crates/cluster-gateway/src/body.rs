@@ -79,7 +79,7 @@ impl Body {
     pub fn as_full(&self) -> Option<&Bytes> {
         match &self.inner {
             Inner::Full(bytes) => bytes.as_ref(),
-            Inner::Incoming(_) | Inner::H2(_) | Inner::Boxed(_) => None,
+            Inner::Incoming(_) | Inner::Received(_) | Inner::Boxed(_) => None,
         }
     }
 

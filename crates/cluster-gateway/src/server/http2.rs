@@ -46,6 +46,10 @@ fn builder() -> Builder {
 type Accepted = Option<Result<(Request<RecvStream>, SendResponse<Bytes>), h2::Error>>;
 
 /// What a connection waits for.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives from one poll to the next line; a box would cost every request"
+)]
 enum Next {
     Request(Accepted),
     /// It shall end after its open requests.
