@@ -15,8 +15,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
 
+mod call;
+mod lease;
 mod review;
 
+pub use call::{CallError, call};
+pub use lease::{Leadership, Lease, Standing};
 pub use review::ReviewError;
 use review::Reviewer;
 

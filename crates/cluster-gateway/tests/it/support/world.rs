@@ -88,6 +88,7 @@ impl World {
                 secret_namespace: NAMESPACE.to_owned(),
                 hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
                 authentication: AuthenticationConfig::default(),
+                certificate: None,
             }),
             authorization: setup.authorization,
             gates: setup.gates,
