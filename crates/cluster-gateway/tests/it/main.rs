@@ -6,7 +6,9 @@ mod support;
 
 mod authn;
 mod authz;
+mod certificate;
 mod hub;
+mod lease;
 mod replay;
 mod server;
 mod standalone;
