@@ -115,6 +115,8 @@ fn patch_api_service(admin: &Access, patch: &Value) -> Result<()> {
 pub struct Replica {
     server: Server,
     port: u16,
+    /// Only because curl wants one where it verifies nothing.
+    any_ca: String,
     _directory: TempDir,
 }
 
@@ -127,12 +129,13 @@ impl Replica {
         command.args(arguments).arg(format!("--secure-port={port}")).arg("--bind-address=127.0.0.1");
         command.arg("--kubeconfig").arg(hub.kubeconfig());
         let server = Server::start("cluster-gateway", command, directory.path())?;
-        Ok(Self { server, port, _directory: directory })
+        Ok(Self { server, port, any_ca: hub.ca().to_owned(), _directory: directory })
     }
 
     /// Waits until it is ready, whatever certificate it shows.
     pub fn wait_ready(&mut self, timeout: Duration) -> Result<()> {
-        let nobody = Access::new(&format!("https://127.0.0.1:{}", self.port), "", Credential::Anonymous)?;
+        let nobody =
+            Access::new(&format!("https://127.0.0.1:{}", self.port), &self.any_ca, Credential::Anonymous)?;
         let readyz = nobody.request("GET", "/readyz").args(["--insecure"]);
         self.server.wait_ready(timeout, || Ok(readyz.clone().send()?.code == 200))
     }
