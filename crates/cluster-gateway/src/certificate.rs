@@ -114,7 +114,7 @@ impl ManagedCertificate {
             names: config.server_names()?,
             times: config.times.clone(),
             memory: None,
-            settled: None,
+            settled: plan::Settled::default(),
             complaints: keeper::Complaints::default(),
             settling,
         };

@@ -7,12 +7,11 @@ use std::time::SystemTime;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::Times;
 use super::api_service::{NAME, Publisher};
 use super::material::{Content, Found, Pair};
-use super::plan::{self, Circumstances, Memory, Plan};
+use super::plan::{self, Circumstances, Memory, Plan, Settled};
 use super::store::Store;
 use crate::hub::{CallError, Leadership, Standing};
 use crate::issuer::{self, IssuerError, ServerNames};
@@ -27,8 +26,7 @@ pub(super) struct Keeper {
     pub(super) times: Times,
     /// What is served, and what was trusted then.
     pub(super) memory: Option<Memory>,
-    /// What stands in the Secret and is published, and since when: bundle and certificate.
-    pub(super) settled: Option<(String, Pair, Instant)>,
+    pub(super) settled: Settled,
     pub(super) complaints: Complaints,
     pub(super) settling: watch::Sender<bool>,
 }
@@ -78,13 +76,13 @@ impl Keeper {
             }
         };
         self.serve(&content.pair, content.trusted(), present);
-        self.publish(content).await;
+        self.publish(&content).await;
         self.settling.send_replace(true);
         Ok(())
     }
 
     fn plan(&self, found: Found) -> Result<Plan, IssuerError> {
-        let settled = self.settled.as_ref().map(|(_, _, since)| since.elapsed()).unwrap_or_default();
+        let settled = self.settled.elapsed(&found);
         let circumstances = Circumstances {
             memory: self.memory.as_ref(),
             names: &self.names,
@@ -97,7 +95,7 @@ impl Keeper {
 
     /// What a replica does that does not hold the Lease: it serves what stands in the Secret, if that is any good.
     fn follow(&mut self, found: Found, present: &impl Fn(Arc<CertifiedKey>)) {
-        self.settled = None;
+        self.settled = Settled::default();
         let verifies = |pair: &Pair| pair.verifies(&found.trusted, SystemTime::now());
         let unfit = || "it is not valid now, or no CA beside it has issued it".to_owned();
         let problem = match found.pair.and_then(|pair| if verifies(&pair) { Ok(pair) } else { Err(unfit()) })
@@ -140,24 +138,18 @@ impl Keeper {
         self.memory = Some(Memory { trusted, pair: pair.clone() });
     }
 
-    async fn publish(&mut self, content: Content) {
-        let bundle = content.bundle();
-        match self.publisher.publish(&bundle).await {
+    async fn publish(&mut self, content: &Content) {
+        match self.publisher.publish(&content.bundle()).await {
             Ok(_) => self.complaints.over(Topic::ApiService),
             Err(error) => {
                 self.complain(Topic::ApiService, &error);
                 if !is_final(&error) {
-                    self.settled = None;
+                    self.settled = Settled::default();
                     return;
                 }
             }
         }
-        let same = |(before, pair, _): &(String, Pair, Instant)| {
-            *before == bundle && pair.leaf() == content.pair.leaf()
-        };
-        if !self.settled.as_ref().is_some_and(same) {
-            self.settled = Some((bundle, content.pair, Instant::now()));
-        }
+        self.settled.note(content);
     }
 
     /// Says what a person must mend, once. What mends itself is not worth more than a word.
@@ -183,10 +175,14 @@ impl Keeper {
                 _ if self.memory.is_some() => "the serving certificate cannot be renewed",
                 _ => "serving with a certificate made for this process, which nobody can verify",
             };
+            let remedy = match error {
+                CallError::NotFound(_) => "see whether --service-namespace is right",
+                CallError::Refused(_) => "if the object cannot be changed, delete it: it is made again",
+                _ => "grant the right, as deploy/cluster-gateway.yaml does",
+            };
             tracing::warn!(
                 object, hub = %error,
-                "{consequence}; grant the right, as deploy/cluster-gateway.yaml does, or give --tls-cert-file and \
-                 --tls-private-key-file"
+                "{consequence}; {remedy}, or give --tls-cert-file and --tls-private-key-file"
             );
         }
     }

@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
 
 use super::Times;
 use super::material::{Authority, Content, Found, MOST_CAS, Pair};
@@ -22,6 +23,30 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 pub(super) struct Memory {
     pub(super) trusted: Vec<CertificateDer<'static>>,
     pub(super) pair: Pair,
+}
+
+/// What stands in the Secret and is published, and since when: the CAs and the certificate.
+#[derive(Debug, Default)]
+pub(super) struct Settled(Option<(Vec<CertificateDer<'static>>, CertificateDer<'static>, Instant)>);
+
+impl Settled {
+    /// How long the Secret has held what was found in it; no time if it holds something else than was noted.
+    pub(super) fn elapsed(&self, found: &Found) -> Duration {
+        match (&self.0, &found.pair) {
+            (Some((trusted, leaf, since)), Ok(pair)) if *trusted == found.trusted && leaf == pair.leaf() => {
+                since.elapsed()
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The Secret holds this, and it is published.
+    pub(super) fn note(&mut self, content: &Content) {
+        let (trusted, leaf) = (content.trusted(), content.pair.leaf());
+        if !self.0.as_ref().is_some_and(|(before, known, _)| *before == trusted && known == leaf) {
+            self.0 = Some((trusted, leaf.clone(), Instant::now()));
+        }
+    }
 }
 
 /// What the holder of the Lease does with the Secret.
@@ -60,6 +85,7 @@ enum Grade {
 pub(super) fn next(found: Found, circumstances: Circumstances<'_>) -> Result<Plan, IssuerError> {
     let Circumstances { memory, names, settled, times, now } = circumstances;
     let mut why = Vec::new();
+    let held = found.trusted.clone();
     let (authority, candidates) = match current(found.authority, now) {
         Ok(authority) => (authority, found.trusted),
         Err(reason) => {
@@ -104,6 +130,9 @@ pub(super) fn next(found: Found, circumstances: Circumstances<'_>) -> Result<Pla
         why.push("the CA before is no longer in use".to_owned());
     }
     let content = Content { authority, earlier, pair };
+    if why.is_empty() && content.trusted() != held {
+        why.push("a CA stands in the bundle twice".to_owned());
+    }
     Ok(if why.is_empty() { Plan::Keep(content) } else { Plan::Write(content, why.join("; ")) })
 }
 

@@ -219,6 +219,7 @@ fn whatever_is_damaged_is_made_anew_without_a_gap() {
         ),
         ("no key", Box::new(|play| drop(play.data.as_mut().unwrap().remove(KEY)))),
         ("everything expired", Box::new(|play| play.data = Some(expired.clone()))),
+        ("a CA twice", Box::new(|play| play.put(BUNDLE, &(play.text(BUNDLE) + &play.text(BUNDLE))))),
         ("a CA more", Box::new(|play| play.put(BUNDLE, &(play.text(BUNDLE) + &other.text(BUNDLE))))),
     ];
     for (what, damage) in damages {
@@ -260,6 +261,27 @@ fn what_a_clock_far_ahead_has_made_is_replaced() {
     play.now -= DAY * 3;
     assert!(play.round(LONG));
     play.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_counts_for_what_stands_in_the_secret_and_not_for_what_stood_there() {
+    let (play, other) = (at_rest(), at_rest());
+    let found = |play: &Play| Found::read(play.data.as_ref());
+    let content = |play: &Play| Content {
+        authority: found(play).authority.unwrap(),
+        earlier: Vec::new(),
+        pair: found(play).pair.unwrap(),
+    };
+    let mut settled = plan::Settled::default();
+    assert_eq!(settled.elapsed(&found(&play)), Duration::ZERO);
+    settled.note(&content(&play));
+    tokio::time::advance(LONG).await;
+    settled.note(&content(&play));
+    assert_eq!(settled.elapsed(&found(&play)), LONG);
+    // Another replica has written meanwhile.
+    assert_eq!(settled.elapsed(&found(&other)), Duration::ZERO);
+    settled.note(&content(&other));
+    assert_eq!(settled.elapsed(&found(&other)), Duration::ZERO);
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub(super) fn resolve(
         names: options.advertise_host.clone(),
         times: Times::default(),
     };
+    check(&config, mistakes);
+    Some(config)
+}
+
+fn check(config: &CertificateConfig, mistakes: &mut Vec<String>) {
     for (flag, name) in [("--service-name", &config.service), ("--service-namespace", &config.namespace)] {
         if !is_label(name) {
             mistakes
@@ -64,7 +69,6 @@ pub(super) fn resolve(
     if let Err(error) = config.server_names() {
         mistakes.push(format!("--advertise-host: {error}"));
     }
-    Some(config)
 }
 
 /// Whether it is an RFC 1123 label, as names of Services and namespaces are. It becomes part of a URL's path.

@@ -79,6 +79,8 @@ async fn a_lease_that_is_deleted_or_written_by_hand_is_had_again() {
     let spec = json!({"holderIdentity": "x", "leaseDurationSeconds": 2_000_000_000});
     hub.put("leases", json!({"metadata": {"namespace": "ns", "name": "job"}, "spec": spec}));
     until(|| async { !candidate.leadership.is_held() }).await;
+    let looks = hub.requests("GET /apis/coordination.k8s.io");
+    until(|| async { hub.requests("GET /apis/coordination.k8s.io") > looks + 4 }).await;
     assert_eq!(holder(&hub), "x");
     hub.delete("leases", "ns", "job");
     candidate.leadership.changed().await;
@@ -95,11 +97,18 @@ async fn who_cannot_renew_does_not_believe_for_long_that_he_holds_it() {
     hub.heal();
     candidate.holds().await;
 
+    // A hub that hangs is given up after ten seconds; that the Lease is held is believed for one.
+    hub.fault("leases", Fault::Hang);
+    let lost = until(|| async { !candidate.leadership.is_held() });
+    tokio::time::timeout(Duration::from_secs(5), lost).await.expect("it is given up in time");
+    hub.heal();
+    let candidate = Candidate::start(&hub).await;
     hub.fault("leases", Fault::Status(403));
     until(|| async { matches!(candidate.leadership.standing(), Standing::Fails(_)) }).await;
     let Standing::Fails(error) = candidate.leadership.standing() else { unreachable!() };
     assert_eq!(error.to_string(), "injected 403", "the hub's own words");
     hub.heal();
+    hub.delete("leases", "ns", "job");
     candidate.holds().await;
 }
 
