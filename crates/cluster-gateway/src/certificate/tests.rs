@@ -13,6 +13,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const LONG: Duration = Duration::from_secs(86_400);
 
 type Data = BTreeMap<String, ByteString>;
+type Damage<'d> = Box<dyn Fn(&mut Play) + 'd>;
 
 /// A Secret, the process that keeps it, and what was served and published at each moment.
 struct Play {
@@ -186,7 +187,7 @@ fn whatever_is_damaged_is_made_anew_without_a_gap() {
         Content { authority, earlier: Vec::new(), pair }.data()
     };
     let garbage = "-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n";
-    let damages: &[(&str, Box<dyn Fn(&mut Play)>)] = &[
+    let damages: [(&str, Damage<'_>); 17] = [
         ("no data", Box::new(|play| play.data = Some(Data::new()))),
         ("garbage for a bundle", Box::new(|play| play.put(BUNDLE, "garbage"))),
         ("a damaged bundle", Box::new(|play| play.put(BUNDLE, garbage))),

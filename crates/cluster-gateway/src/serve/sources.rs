@@ -15,7 +15,7 @@ use crate::config::{Config, HubMode, Mode, StandaloneMode};
 use crate::gateway::Gateway;
 use crate::hub::Hub;
 use crate::issuer::{CertificateAuthority, DataDir, Role, ServerNames, Serving};
-use crate::registry::{DirectorySource, Index, SecretSource};
+use crate::registry::{DirectorySource, Index, ManagedClusterSource, SecretSource};
 use crate::server::{TlsFiles, TlsReloader, self_signed};
 
 /// How long to wait before asking again a hub that is not there.
@@ -33,8 +33,17 @@ pub(super) struct Sources {
 
 /// What is followed as long as the process lives.
 pub(super) enum Followed {
-    Hub { hub: Hub, secrets: SecretSource, managed: Option<Box<ManagedCertificate>> },
-    Files { clusters: DirectorySource, rights: Option<RbacDirectory>, serving: Option<Serving> },
+    Hub {
+        hub: Hub,
+        secrets: SecretSource,
+        managed: ManagedClusterSource,
+        certificate: Option<Box<ManagedCertificate>>,
+    },
+    Files {
+        clusters: DirectorySource,
+        rights: Option<RbacDirectory>,
+        serving: Option<Serving>,
+    },
 }
 
 impl Sources {
@@ -48,14 +57,20 @@ impl Sources {
 
     async fn of_hub(config: &Config, mode: &HubMode) -> anyhow::Result<Self> {
         let hub = Hub::connect(&mode.hub).await?;
-        let (certificate, managed) = of_hub_certificate(config, mode, &hub).await?;
+        let (shown, certificate) = of_hub_certificate(config, mode, &hub).await?;
         let secrets = SecretSource { namespace: mode.secret_namespace.clone(), hub: hub.url().to_owned() };
+        let managed = ManagedClusterSource {
+            merge: mode.ocm_integration,
+            hub: hub.url().to_owned(),
+            // What is only shown is not worth a request as often.
+            again: if mode.ocm_integration { config.poll } else { config.poll * 6 },
+        };
         Ok(Self {
             authn: Authenticator::for_hub(mode.authentication.clone(), hub.clone()),
             authz: Authorizer::new(&config.authorization, hub.clone())?,
-            tls: Arc::new(TlsReloader::new(certificate)),
+            tls: Arc::new(TlsReloader::new(shown)),
             tls_files: config.tls.clone(),
-            followed: Followed::Hub { hub, secrets, managed },
+            followed: Followed::Hub { hub, secrets, managed, certificate },
         })
     }
 
@@ -69,7 +84,8 @@ impl Sources {
             (TlsFiles { certificate: serving.certificate_file(), key: serving.key_file() }, Some(serving))
         };
         let authentication = StandaloneAuthentication { ca: ca.client_cas()?, ..mode.authentication.clone() };
-        let rights = mode.rbac.clone().map(RbacDirectory::load).transpose()?;
+        let rights = mode.rbac.clone();
+        let rights = rights.map(|rbac| RbacDirectory::load(rbac, config.authorization.policy)).transpose()?;
         let policy = rights.as_ref().map_or_else(Arc::<RbacPolicy>::default, RbacDirectory::policy);
         Ok(Self {
             authn: Authenticator::standalone(authentication)?,
@@ -119,14 +135,14 @@ impl Followed {
     ) {
         let gateway = Arc::clone(gateway);
         match self {
-            Self::Hub { hub, secrets, managed } => {
+            Self::Hub { hub, secrets, managed, certificate } => {
                 let client = hub.client();
-                tasks.spawn(forever(async move { secrets.run(client, index).await }));
-                let settled = managed.as_ref().map(|managed| managed.settled());
+                tasks.spawn(forever(async move { secrets.run(client, index, managed).await }));
+                let settled = certificate.as_ref().map(|certificate| certificate.settled());
                 tasks.spawn(follow_users(gateway, loaded, settled, hub.url().to_owned()));
-                if let Some(managed) = managed {
+                if let Some(certificate) = certificate {
                     let tls = Arc::clone(tls);
-                    tasks.spawn(forever(managed.run(move |certificate| tls.set_certificate(certificate))));
+                    tasks.spawn(forever(certificate.run(move |pair| tls.set_certificate(pair))));
                 }
             }
             Self::Files { clusters, rights, serving } => {

@@ -9,6 +9,7 @@ mod authz;
 mod certificate;
 mod hub;
 mod lease;
+mod managed_clusters;
 mod replay;
 mod server;
 mod standalone;

@@ -32,6 +32,8 @@ async fn start(hub: &FakeHub) -> Server {
             hub: HubConfig { kubeconfig, ..HubConfig::default() },
             authentication: AuthenticationConfig::default(),
             certificate: Some(config()),
+            ocm_integration: false,
+            list_control_plane: true,
         }),
         authorization: AuthorizationConfig {
             always_allow_paths: ["/livez", "/readyz", "/metrics"].map(str::to_owned).into(),
