@@ -46,7 +46,11 @@ pub(super) fn resolve(
     };
     let namespace = options.service_namespace.clone().or_else(|| own_namespace().filter(|_| in_cluster));
     let Some(namespace) = namespace else {
-        mistakes.push("--service-namespace is required with --service-name outside of a cluster".to_owned());
+        // Without a pod and without a kubeconfig there is no hub either, and that is said when it is to be reached.
+        if options.service_name.is_some() {
+            mistakes
+                .push("--service-namespace is required with --service-name outside of a cluster".to_owned());
+        }
         return None;
     };
     let config = CertificateConfig {

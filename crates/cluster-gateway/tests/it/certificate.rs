@@ -68,7 +68,7 @@ impl Drop for Replica {
     }
 }
 
-fn put_api_service(hub: &FakeHub, service: &str, spec: Value) {
+fn put_api_service(hub: &FakeHub, service: &str, spec: &Value) {
     let mut object = json!({
         "metadata": {"namespace": "", "name": API_SERVICE},
         "spec": {"groupPriorityMinimum": 100, "versionPriority": 10,
@@ -139,7 +139,7 @@ async fn rounds(hub: &FakeHub) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_that_start_at_once_agree_and_do_not_fight() {
     let hub = FakeHub::start().await;
-    put_api_service(&hub, "gateway", json!({"insecureSkipTLSVerify": true}));
+    put_api_service(&hub, "gateway", &json!({"insecureSkipTLSVerify": true}));
     let (first, second) = tokio::join!(Replica::start(&hub), Replica::start(&hub));
     first.serves().await;
     second.serves().await;
@@ -168,20 +168,20 @@ async fn an_api_service_that_is_not_there_is_not_made_and_a_foreign_one_is_left_
     assert!(hub.get("apiservices", "", API_SERVICE).is_none());
 
     for spec in [json!({}), json!({"caBundle": "Zm9yZWlnbg=="}), json!({"insecureSkipTLSVerify": true})] {
-        put_api_service(&hub, "somebody-elses", spec);
+        put_api_service(&hub, "somebody-elses", &spec);
         let before = hub.get("apiservices", "", API_SERVICE);
         rounds(&hub).await;
         assert_eq!(hub.get("apiservices", "", API_SERVICE), before);
     }
     // As soon as it leads here, it is ours.
-    put_api_service(&hub, "gateway", json!({}));
+    put_api_service(&hub, "gateway", &json!({}));
     at_rest(&hub, &[&replica]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_is_replaced_while_two_replicas_serve_and_the_hub_accepts_both_all_the_time() {
     let hub = FakeHub::start().await;
-    put_api_service(&hub, "gateway", json!({}));
+    put_api_service(&hub, "gateway", &json!({}));
     // Made four of its five years ago; its certificate is young.
     let then = SystemTime::now() - DAY * 365 * 4;
     let made = CertificateAuthority::generate(Role::Serving, DAY * 365 * 5, then).unwrap();

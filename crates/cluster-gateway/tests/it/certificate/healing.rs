@@ -11,7 +11,7 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let hub = FakeHub::start().await;
-        put_api_service(&hub, "gateway", json!({}));
+        put_api_service(&hub, "gateway", &json!({}));
         let replicas = [Replica::start(&hub).await, Replica::start(&hub).await];
         let scene = Self { hub, replicas };
         scene.at_rest().await;
@@ -75,14 +75,14 @@ async fn a_changed_ca_bundle_and_an_api_service_made_anew_are_set_right() {
         json!({}),
         json!({"insecureSkipTLSVerify": true}),
     ] {
-        put_api_service(&scene.hub, "gateway", spec);
+        put_api_service(&scene.hub, "gateway", &spec);
         until(|| async { scene.bundle() == good }).await;
         let object = scene.hub.get("apiservices", "", API_SERVICE).unwrap();
         assert!(object["spec"]["insecureSkipTLSVerify"].is_null(), "{object}");
     }
     scene.hub.delete("apiservices", "", API_SERVICE);
     rounds(&scene.hub).await;
-    put_api_service(&scene.hub, "gateway", json!({}));
+    put_api_service(&scene.hub, "gateway", &json!({}));
     until(|| async { scene.bundle() == good }).await;
     scene.at_rest().await;
 }
@@ -94,13 +94,13 @@ async fn whoever_is_left_takes_over_from_one_that_died() {
     // Either of them holds the Lease; when both have been replaced once, so has it.
     for dying in 0..2 {
         scene.replicas[dying].task.abort();
-        put_api_service(&scene.hub, "gateway", json!({}));
+        put_api_service(&scene.hub, "gateway", &json!({}));
         until(|| async { scene.bundle() == good }).await;
         scene.replicas[dying] = Replica::start(&scene.hub).await;
         scene.replicas[dying].serves().await;
     }
     scene.hub.delete("leases", NAMESPACE, NAME);
-    put_api_service(&scene.hub, "gateway", json!({}));
+    put_api_service(&scene.hub, "gateway", &json!({}));
     until(|| async { scene.bundle() == good }).await;
     scene.at_rest().await;
 }
@@ -114,7 +114,7 @@ async fn a_conflict_or_a_hub_that_is_away_is_tried_again_and_takes_nothing_away(
         rounds(&scene.hub).await;
         scene.hub.heal();
         scene.hub.fault_once("apiservices", Fault::Status(409));
-        put_api_service(&scene.hub, "gateway", json!({}));
+        put_api_service(&scene.hub, "gateway", &json!({}));
         until(|| async { scene.bundle() == good }).await;
     }
     scene.at_rest().await;

@@ -119,7 +119,7 @@ async fn ask(server: &Server, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_shows_the_shared_certificate_as_soon_as_it_is_ready_and_says_when_it_expires() {
     let hub = FakeHub::start().await;
-    put_api_service(&hub, "gateway", json!({}));
+    put_api_service(&hub, "gateway", &json!({}));
     let server = start(&hub).await;
     tokio::time::timeout(Duration::from_secs(10), server.ready()).await.unwrap();
     let cas = pki::certificates(secret_text(&hub, "ca.crt").as_bytes()).unwrap();

@@ -17,10 +17,7 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn of(path: &[&str]) -> Option<Self> {
-        let rest = match path {
-            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-            _ => return None,
-        };
+        let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = path else { return None };
         let (namespace, rest) = match rest {
             ["namespaces", namespace, rest @ ..] => (*namespace, rest),
             rest => ("", rest),
