@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod certificate;
 mod compat;
 mod gates;
 mod hub;
@@ -21,6 +22,7 @@ pub use options::{
 
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
+use crate::certificate::CertificateConfig;
 use crate::hub::HubConfig;
 use crate::identity::Rules;
 use crate::registry::ClustersDirectory;
@@ -73,6 +75,8 @@ pub struct HubMode {
     pub hub: HubConfig,
     /// How callers are authenticated.
     pub authentication: AuthenticationConfig,
+    /// The certificate that renews itself; `None`: files are served, or one that is made for the process.
+    pub certificate: Option<CertificateConfig>,
     /// Whether endpoint and CA of clusters come from ManagedClusters (`--ocm-integration`, rule 247).
     pub ocm_integration: bool,
     /// Whether the hub itself is among the virtual clusters (`--virtual-clutser-with-control-plane`, rule 214).

@@ -15,9 +15,13 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
 
+mod call;
+mod lease;
 mod review;
 mod secret;
 
+pub use call::{CallError, call};
+pub use lease::{Leadership, Lease, Standing};
 pub use review::ReviewError;
 use review::Reviewer;
 pub use secret::{Annotate, SecretMetadata, WriteError};

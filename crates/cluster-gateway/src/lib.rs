@@ -19,6 +19,7 @@ pub mod record;
 
 pub mod authz;
 pub mod authn;
+pub mod certificate;
 pub mod hub;
 pub mod cache;
 

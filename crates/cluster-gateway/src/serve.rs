@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 mod sources;
 
@@ -101,9 +101,11 @@ impl Server {
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
         let health = followed.health_records();
-        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded, health));
+        let ingredients =
+            Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
+        let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
-        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
+        followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
@@ -159,15 +161,19 @@ impl Server {
     }
 }
 
-fn gateway(
-    config: &Config,
+/// What a [`Gateway`] is made of besides the configuration.
+struct Ingredients<'s> {
     authn: Authenticator,
     authz: Authorizer,
     recorder: Recorder,
-    address: SocketAddr,
-    loaded: &Arc<AtomicBool>,
     health: Option<Arc<dyn HealthRecords>>,
-) -> Gateway {
+    address: SocketAddr,
+    tls: &'s Arc<TlsReloader>,
+    loaded: &'s Arc<AtomicBool>,
+}
+
+fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
+    let Ingredients { authn, authz, recorder, health, address, tls, loaded } = ingredients;
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let stopping = Arc::new(AtomicBool::new(false));
@@ -199,8 +205,8 @@ fn gateway(
             Arc::new(move || registry.snapshot())
         },
         metrics: {
-            let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
-            Arc::new(move || metrics(&recorder, &registry.snapshot()))
+            let (registry, recorder, tls) = (Arc::clone(&registry), Arc::clone(&recorder), Arc::clone(tls));
+            Arc::new(move || metrics(&recorder, &registry.snapshot(), tls.not_after()))
         },
         health,
     });
@@ -220,7 +226,7 @@ fn gateway(
     }
 }
 
-fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
+fn metrics(recorder: &Recorder, snapshot: &Snapshot, not_after: Option<SystemTime>) -> String {
     recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
     let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
     let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
@@ -238,6 +244,15 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
             name: "cluster_gateway_insecure_clusters",
             help: "Clusters whose certificate is not verified",
             values: vec![(&[], insecure as u64)],
+        },
+        Gauge {
+            name: "cluster_gateway_serving_certificate_not_after_seconds",
+            help: "When the serving certificate expires, in seconds since 1970",
+            values: not_after
+                .and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok())
+                .map(|end| (&[][..], end.as_secs()))
+                .into_iter()
+                .collect(),
         },
     ])
 }

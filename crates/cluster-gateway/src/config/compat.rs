@@ -10,7 +10,7 @@ pub struct Leftover {
 }
 
 /// Flags that are taken and have no effect, with whether they take a value, and why.
-const IGNORED: [(&str, Takes, &str); 26] = [
+const IGNORED: [(&str, Takes, &str); 25] = [
     ("--etcd-", Takes::Value, NO_ETCD),
     ("--storage-", Takes::Value, NO_ETCD),
     ("--encryption-provider-config", Takes::Value, NO_ETCD),
@@ -19,7 +19,6 @@ const IGNORED: [(&str, Takes, &str); 26] = [
     ("--delete-collection-workers", Takes::Value, NO_ETCD),
     ("--enable-garbage-collector", Takes::Switch, NO_ETCD),
     ("--lease-reuse-duration-seconds", Takes::Value, NO_ETCD),
-    ("--cert-dir", Takes::Value, "a certificate made here is kept in memory only"),
     ("--tls-sni-cert-key", Takes::Value, "one serving certificate is presented for every name"),
     ("--tls-cipher-suites", Takes::Value, "TLS 1.2 and 1.3 are served with modern suites only"),
     ("--tls-min-version", Takes::Value, "TLS 1.2 is always the minimum"),

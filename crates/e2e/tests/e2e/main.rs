@@ -4,6 +4,7 @@ mod api;
 mod authentication;
 mod credentials;
 mod demo;
+mod deploy;
 mod direct;
 mod documents;
 mod failures;

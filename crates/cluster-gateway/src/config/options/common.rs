@@ -21,7 +21,7 @@ pub struct CommonOptions {
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
     pub feature_gates: Vec<String>,
 
-    /// Serving certificate, PEM, leaf first; read again when it changes [default: made for this process]
+    /// Serving certificate, PEM, leaf first; read again when it changes [default: one that is made here and renews itself]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub tls_cert_file: Option<PathBuf>,
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cluster_gateway::config::FeatureGates;
+use cluster_gateway::issuer::ServerNames;
 use cluster_gateway::server::self_signed;
 use http::Method;
 use rustls::client::ResolvesClientCert;
@@ -219,8 +220,9 @@ async fn rule_074_a_certificate_that_expires_is_refused_on_the_connection_that_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_057_without_files_a_certificate_for_localhost_is_made() {
-    let certificate = self_signed().unwrap().cert[0].clone();
-    let other = self_signed().unwrap().cert[0].clone();
+    let names = ServerNames::with_localhost(&[]).unwrap();
+    let certificate = self_signed(&names).unwrap().cert[0].clone();
+    let other = self_signed(&names).unwrap().cert[0].clone();
     assert_ne!(certificate, other, "each process has its own");
     let parsed = webpki::EndEntityCert::try_from(&certificate).unwrap();
     for name in ["localhost", "127.0.0.1", "::1"] {

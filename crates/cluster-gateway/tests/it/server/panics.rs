@@ -12,6 +12,7 @@ use cluster_gateway::authn::{AuthenticationConfig, Authenticator, Connection};
 use cluster_gateway::authz::{AuthorizationConfig, Authorizer};
 use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::gateway::{Gateway, IdentityPassing};
+use cluster_gateway::issuer::ServerNames;
 use cluster_gateway::record::Recorder;
 use cluster_gateway::registry::Registry;
 use cluster_gateway::server::{Handler, Listener, TlsReloader, self_signed};
@@ -100,7 +101,7 @@ impl http_body::Body for Panicking {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_117_rule_118_a_panic_in_mid_body_aborts_its_own_stream_and_no_other() {
-    let certificate = self_signed().unwrap();
+    let certificate = self_signed(&ServerNames::with_localhost(&[]).unwrap()).unwrap();
     let root = certificate.cert[0].clone();
     let tls = Arc::new(TlsReloader::new(certificate));
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), tls).await.unwrap();

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 mod objects;
 mod serve;
+mod write;
 
 use objects::Objects;
 
@@ -156,6 +157,11 @@ impl FakeHub {
     pub fn delete(&self, plural: &'static str, namespace: &str, name: &str) {
         self.shared.state().objects.delete(plural, namespace, name);
         self.shared.changed.send_replace(());
+    }
+
+    /// An object as it is now; an object of the whole cluster has an empty namespace.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get(plural, namespace, name)
     }
 
     /// Makes the kind ManagedCluster known.

@@ -94,6 +94,7 @@ impl World {
                 secret_namespace: NAMESPACE.to_owned(),
                 hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
                 authentication: AuthenticationConfig::default(),
+                certificate: None,
                 ocm_integration: setup.ocm_integration,
                 list_control_plane: true,
             }),
