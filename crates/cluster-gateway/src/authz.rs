@@ -27,6 +27,7 @@ use review::Reviews;
 pub struct Permit<T> {
     user: UserInfo,
     target: T,
+    reason: Option<Arc<str>>,
 }
 
 impl<T> Permit<T> {
@@ -40,6 +41,12 @@ impl<T> Permit<T> {
     #[must_use]
     pub fn target(&self) -> &T {
         &self.target
+    }
+
+    /// Why it was allowed, in the words of the authorizer; `None`: it was not asked, or gave no reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Arc<str>> {
+        self.reason.as_ref()
     }
 }
 
@@ -147,10 +154,11 @@ impl Authorizer {
         target: T,
         uri: &str,
     ) -> Result<Permit<T>, Error> {
+        let mut reason = None;
         for attributes in target.attributes(&self.policy) {
-            self.check(&user, attributes, uri).await?;
+            reason = self.check(&user, attributes, uri).await?.or(reason);
         }
-        Ok(Permit { user, target })
+        Ok(Permit { user, target, reason })
     }
 
     /// Whether everybody may use `target`, whoever they are (rule 18).
@@ -159,18 +167,23 @@ impl Authorizer {
         target.attributes(&self.policy).all(|attributes| self.always_allow.allows(&attributes))
     }
 
-    /// Administrators, then open paths, then the decider (rule 85).
-    async fn check(&self, user: &UserInfo, attributes: Attributes<'_>, uri: &str) -> Result<(), Error> {
+    /// Administrators, then open paths, then the decider (rule 85). `Ok` holds the decider's reason.
+    async fn check(
+        &self,
+        user: &UserInfo,
+        attributes: Attributes<'_>,
+        uri: &str,
+    ) -> Result<Option<Arc<str>>, Error> {
         if user.in_group(GROUP_MASTERS) || self.always_allow.allows(&attributes) {
-            return Ok(());
+            return Ok(None);
         }
         let decision = match &self.decider {
             Decider::SubjectAccessReview(reviews) => reviews.decide(user, attributes).await,
-            Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(()),
+            Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(None),
             Decider::Policy(_) => Ok(Decision { allowed: false, reason: Arc::default() }),
         };
         match decision {
-            Ok(Decision { allowed: true, .. }) => Ok(()),
+            Ok(Decision { allowed: true, reason }) => Ok(Some(reason)),
             Ok(Decision { reason, .. }) => Err(Error::Forbidden(Box::new(Forbidden {
                 user: user.name.clone(),
                 verb: attributes.verb().to_owned(),

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod audit;
 mod compat;
 mod gates;
 mod hub;
@@ -16,9 +17,11 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
+    StandaloneOptions,
 };
 
+use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::hub::HubConfig;
@@ -44,6 +47,8 @@ pub struct Config {
     pub gates: FeatureGates,
     /// Identity rules for all clusters.
     pub identity_rules: Rules,
+    /// Which requests are audited, and where to; `None`: none is.
+    pub audit: Option<AuditConfig>,
     /// Whether clusters may be marked insecure.
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
@@ -114,6 +119,7 @@ struct Common {
     authorization: AuthorizationConfig,
     gates: FeatureGates,
     identity_rules: Rules,
+    audit: Option<AuditConfig>,
 }
 
 impl Common {
@@ -135,6 +141,7 @@ impl Common {
                 FeatureGates::default()
             }),
             identity_rules: identity_rules(options, mistakes),
+            audit: audit::resolve(&options.audit, mistakes),
         }
     }
 }

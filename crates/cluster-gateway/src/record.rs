@@ -14,8 +14,10 @@ mod metrics;
 pub use labels::Labels;
 pub use metrics::{Gauge, Metrics};
 
+use crate::audit::{Auditor, Ending, Trail, Waiting};
+use crate::authn::{Connection, UserInfo};
 use crate::body::{Body, BodyError, Observer};
-use crate::request::ProxyTarget;
+use crate::request::{ProxyTarget, RequestInfo};
 use crate::status::{Blame, Error};
 
 /// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
@@ -30,6 +32,8 @@ pub struct Recorder {
     pub metrics: Metrics,
     /// Told of each request when it has ended, besides the log. Default: nobody.
     pub listener: Option<Listener>,
+    /// Writes audit events. Default: nobody, and then they cost nothing.
+    pub audit: Option<Arc<Auditor>>,
 }
 
 /// Somebody who is told of each request.
@@ -77,6 +81,7 @@ struct Event {
     code: StatusCode,
     bytes: u64,
     outcome: Outcome,
+    audit: Option<Box<Trail>>,
 }
 
 /// What only the log and a listener want to know; kept only when there is one.
@@ -96,6 +101,17 @@ enum Outcome {
     Complete,
     /// The sender broke off.
     Broken,
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            _ if std::thread::panicking() => Self::Panicked,
+            Outcome::Cancelled => Self::CallerLeft,
+            Outcome::Complete => Self::Complete,
+            Outcome::Broken => Self::BrokenOff,
+        }
+    }
 }
 
 impl Recording {
@@ -118,13 +134,39 @@ impl Recording {
             code: StatusCode::OK,
             bytes: 0,
             outcome: Outcome::Cancelled,
+            audit: None,
         }))))
     }
 
-    /// Who asks.
-    pub fn user(&self, name: &str) {
-        if let Some(log) = &mut self.0.lock().log {
-            name.clone_into(&mut log.user);
+    /// The request line has been read; nobody knows yet who asks.
+    pub fn received(&self, connection: &Connection, info: &RequestInfo, parts: &Parts) {
+        let event = &mut *self.0.lock();
+        if let Some(auditor) = &event.recorder.audit {
+            event.audit = Some(Box::new(Trail::start(auditor, &event.audit_id, connection, info, parts)));
+        }
+    }
+
+    /// It is known who asks. The request must not go on before what is returned has completed.
+    #[must_use]
+    pub fn authenticated(&self, user: &UserInfo) -> Option<Waiting> {
+        self.0.lock().audit.as_mut()?.authenticated(user)
+    }
+
+    /// As whom they act, whether impersonated or not.
+    pub fn user(&self, user: &UserInfo) {
+        let mut event = self.0.lock();
+        if let Some(log) = &mut event.log {
+            user.name.clone_into(&mut log.user);
+        }
+        if let Some(trail) = &mut event.audit {
+            trail.acts_as(user);
+        }
+    }
+
+    /// They may, and why.
+    pub fn allowed(&self, reason: Option<&Arc<str>>) {
+        if let Some(trail) = &mut self.0.lock().audit {
+            trail.allowed(reason);
         }
     }
 
@@ -162,6 +204,9 @@ impl Recording {
         if let Some(log) = &mut event.log {
             log.failure = Some((blame, cause));
         }
+        if let Some(trail) = &mut event.audit {
+            trail.failed(error);
+        }
     }
 
     /// Sees the bytes of an upgraded stream; keeps the record open as long as it lives.
@@ -176,6 +221,9 @@ impl Recording {
     pub fn finish(self, mut response: Response<Body>) -> Response<Body> {
         let mut event = self.0.lock();
         event.code = response.status();
+        if let Some(trail) = &mut event.audit {
+            trail.answered(response.status());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
@@ -218,6 +266,9 @@ impl Drop for Event {
         if let Some(labels) = self.labels.take() {
             self.recorder.metrics.proxied(&labels.with_code(self.code), elapsed);
         }
+        if let Some(mut trail) = self.audit.take() {
+            trail.ended(self.outcome.into());
+        }
         let Some(log) = &self.log else { return };
         if let Some(listener) = &self.recorder.listener {
             let LogLine { method, path, user, .. } = log;
@@ -236,6 +287,14 @@ impl Drop for Event {
             audit_id = ?self.audit_id,
             "request"
         );
+    }
+}
+
+impl Recorder {
+    /// Everything that has been counted, in Prometheus' text form, with `gauges` read by the caller.
+    #[must_use]
+    pub fn encode(&self, gauges: Vec<Gauge>) -> String {
+        self.metrics.encode(gauges, self.audit.as_ref().map(|audit| audit.counts()))
     }
 }
 

@@ -81,6 +81,7 @@ impl Files {
             authorization: AuthorizationConfig::default(),
             gates: FeatureGates::default(),
             identity_rules: Rules::default(),
+            audit: None,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
