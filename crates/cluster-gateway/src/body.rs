@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 /// Error of a stream that broke: the peer sees an aborted stream, never a clean end (contract rule 175).
@@ -103,6 +103,11 @@ impl http_body::Body for Body {
             Some(Ok(frame)) => {
                 if let (Some(observer), Some(data)) = (&mut this.observer, frame.data_ref()) {
                     observer.data(data.len());
+                    // A reader that knows the length does not ask for the end.
+                    if this.inner.is_exhausted() {
+                        observer.end(Ok(()));
+                        this.observer = None;
+                    }
                 }
             }
             Some(Err(error)) => this.finish(Err(error)),
@@ -113,20 +118,34 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         // An observer learns of the end only by being polled once more.
-        self.observer.is_none()
-            && match &self.inner {
-                Inner::Full(bytes) => bytes.is_none(),
-                Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.is_end_stream(),
-                Inner::Boxed(body) => body.is_end_stream(),
-            }
+        self.observer.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.size_hint(),
-            Inner::Boxed(body) => body.size_hint(),
+        self.inner.size_hint()
+    }
+}
+
+impl Inner {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Incoming(incoming) | Self::H2(incoming) => incoming.is_end_stream(),
+            Self::Boxed(body) => body.is_end_stream(),
         }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Incoming(incoming) | Self::H2(incoming) => incoming.size_hint(),
+            Self::Boxed(body) => body.size_hint(),
+        }
+    }
+
+    /// Whether every byte of the body has come.
+    fn is_exhausted(&self) -> bool {
+        self.is_end_stream() || self.size_hint().exact() == Some(0)
     }
 }
 

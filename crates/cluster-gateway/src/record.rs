@@ -59,7 +59,10 @@ pub struct Served<'e> {
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
 /// dropped because the client went away; for an upgrade, when the spliced stream ends.
 #[derive(Debug)]
-pub struct Recording(Shared);
+pub struct Recording {
+    event: Shared,
+    audited: bool,
+}
 
 /// Held by the handler and by whatever carries the response's bytes; the event is written when the last of them goes.
 #[derive(Debug, Clone)]
@@ -125,7 +128,8 @@ impl Recording {
             user: String::new(),
             failure: None,
         });
-        Self(Shared(Arc::new(Mutex::new(Event {
+        let audited = recorder.audit.is_some();
+        let event = Event {
             recorder: Arc::clone(recorder),
             started: Instant::now(),
             audit_id: audit_id(parts),
@@ -135,12 +139,16 @@ impl Recording {
             bytes: 0,
             outcome: Outcome::Cancelled,
             audit: None,
-        }))))
+        };
+        Self { event: Shared(Arc::new(Mutex::new(event))), audited }
     }
 
     /// The request line has been read; nobody knows yet who asks.
     pub fn received(&self, connection: &Connection, info: &RequestInfo, parts: &Parts) {
-        let event = &mut *self.0.lock();
+        if !self.audited {
+            return;
+        }
+        let event = &mut *self.event.lock();
         if let Some(auditor) = &event.recorder.audit {
             event.audit = Some(Box::new(Trail::start(auditor, &event.audit_id, connection, info, parts)));
         }
@@ -149,12 +157,15 @@ impl Recording {
     /// It is known who asks. The request must not go on before what is returned has completed.
     #[must_use]
     pub fn authenticated(&self, user: &UserInfo) -> Option<Waiting> {
-        self.0.lock().audit.as_mut()?.authenticated(user)
+        if !self.audited {
+            return None;
+        }
+        self.event.lock().audit.as_mut()?.authenticated(user)
     }
 
     /// As whom they act, whether impersonated or not.
     pub fn user(&self, user: &UserInfo) {
-        let mut event = self.0.lock();
+        let mut event = self.event.lock();
         if let Some(log) = &mut event.log {
             user.name.clone_into(&mut log.user);
         }
@@ -165,20 +176,23 @@ impl Recording {
 
     /// They may, and why.
     pub fn allowed(&self, reason: Option<&Arc<str>>) {
-        if let Some(trail) = &mut self.0.lock().audit {
+        if !self.audited {
+            return;
+        }
+        if let Some(trail) = &mut self.event.lock().audit {
             trail.allowed(reason);
         }
     }
 
     /// The request is proxied. The cluster is not known to exist yet.
     pub fn proxied(&self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
-        self.0.lock().labels =
+        self.event.lock().labels =
             Some(Labels::of(method, &target.path.path, query.unwrap_or_default(), target.upgrade));
     }
 
     /// The cluster exists: only registered names become label values (rule 7).
     pub fn cluster(&self, name: &str) {
-        if let Some(labels) = &mut self.0.lock().labels {
+        if let Some(labels) = &mut self.event.lock().labels {
             labels.cluster = name.into();
         }
     }
@@ -186,7 +200,7 @@ impl Recording {
     /// The request failed; whose fault it was goes to the log and the metrics.
     pub fn failed(&self, error: &Error) {
         let blame = error.blame();
-        let mut event = self.0.lock();
+        let mut event = self.event.lock();
         event.recorder.metrics.failure(blame);
         let cause = match error {
             Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
@@ -212,14 +226,14 @@ impl Recording {
     /// Sees the bytes of an upgraded stream; keeps the record open as long as it lives.
     #[must_use]
     pub fn observer(&self) -> Box<dyn Observer> {
-        Box::new(self.0.clone())
+        Box::new(self.event.clone())
     }
 
     /// The head of the response is known; the record goes on with the body. The head of an upgrade stays as the member
     /// sent it (rule 185); every other gets the audit id (rule 115).
     #[must_use]
     pub fn finish(self, mut response: Response<Body>) -> Response<Body> {
-        let mut event = self.0.lock();
+        let mut event = self.event.lock();
         event.code = response.status();
         if let Some(trail) = &mut event.audit {
             trail.answered(response.status());
@@ -233,7 +247,7 @@ impl Recording {
             return response;
         }
         drop(event);
-        response.map(|body| body.observed(Box::new(self.0)))
+        response.map(|body| body.observed(Box::new(self.event)))
     }
 }
 

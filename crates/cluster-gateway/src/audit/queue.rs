@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::event::Entry;
 
@@ -104,6 +105,7 @@ pub(super) struct Queue {
     size: u32,
     sender: mpsc::UnboundedSender<Message>,
     losses: Arc<Losses>,
+    closing: CancellationToken,
 }
 
 /// The backend's end.
@@ -111,6 +113,8 @@ pub(super) struct Queue {
 pub(super) struct Inbox {
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     pub(super) losses: Arc<Losses>,
+    /// Cancelled as soon as the process is about to end, ahead of the messages: no more patience.
+    pub(super) closing: CancellationToken,
 }
 
 /// What a backend is told.
@@ -137,8 +141,16 @@ impl Queue {
     pub(super) fn new(backend: Backend, mode: Mode, size: u32, counts: &Arc<Counts>) -> (Self, Inbox) {
         let (sender, messages) = mpsc::unbounded_channel();
         let losses = Arc::new(Losses { backend, counts: Arc::clone(counts), complained: Mutex::default() });
-        let places = Arc::new(Semaphore::new(size as usize));
-        (Self { mode, places, size, sender, losses: Arc::clone(&losses) }, Inbox { messages, losses })
+        let closing = CancellationToken::new();
+        let queue = Self {
+            mode,
+            places: Arc::new(Semaphore::new(size as usize)),
+            size,
+            sender,
+            losses: Arc::clone(&losses),
+            closing: closing.clone(),
+        };
+        (queue, Inbox { messages, losses, closing })
     }
 
     /// Places for a new request if there are any, or if the request need not wait for them.
@@ -176,8 +188,9 @@ impl Queue {
         }
     }
 
-    /// Completes when everything queued so far has been written or given up.
+    /// Completes when everything queued so far has been written or given up. The process is about to end.
     pub(super) async fn flushed(&self) {
+        self.closing.cancel();
         let (done, flushed) = oneshot::channel();
         if self.sender.send(Message::Flush(done)).is_ok() {
             // An error means that the backend has ended, and nothing is left to wait for.
@@ -188,5 +201,11 @@ impl Queue {
     fn places(&self, cost: u32) -> Option<Room> {
         let held = Arc::clone(&self.places).try_acquire_many_owned(cost.min(self.size));
         held.ok().map(|held| Room(Some(held)))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.closing.cancel();
     }
 }

@@ -339,6 +339,3 @@ fn user_agent(headers: &HeaderMap) -> String {
     let bytes = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
     bounded(&String::from_utf8_lossy(bytes), MAX_USER_AGENT)
 }
-
-#[cfg(test)]
-mod tests;

@@ -146,13 +146,12 @@ struct Sender {
     server: Server,
     batch: Vec<Queued>,
     posts: JoinSet<()>,
-    closing: CancellationToken,
 }
 
 impl Sender {
     fn new(config: WebhookConfig, inbox: Inbox, server: Server) -> Self {
-        let (batch, posts, closing) = Default::default();
-        Self { config, inbox, server, batch, posts, closing }
+        let (batch, posts) = Default::default();
+        Self { config, inbox, server, batch, posts }
     }
 
     async fn run(mut self) {
@@ -192,14 +191,13 @@ impl Sender {
 
     fn wait(&self) -> Duration {
         match self.config.mode {
-            Mode::Batch if !self.closing.is_cancelled() => self.config.max_wait,
+            Mode::Batch if !self.inbox.closing.is_cancelled() => self.config.max_wait,
             _ => Duration::ZERO,
         }
     }
 
-    /// Sends what there is and waits for everything that is under way, with less patience from now on.
+    /// Sends what there is and waits for everything that is under way.
     async fn finish(&mut self) {
-        self.closing.cancel();
         self.send().await;
         while self.posts.join_next().await.is_some() {}
     }
@@ -216,7 +214,7 @@ impl Sender {
             server: self.server.clone(),
             backoff: self.config.initial_backoff,
             losses: Arc::clone(&self.inbox.losses),
-            closing: self.closing.clone(),
+            closing: self.inbox.closing.clone(),
         };
         self.posts.spawn(post.run());
     }
@@ -289,6 +287,3 @@ impl Post {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

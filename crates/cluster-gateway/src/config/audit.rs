@@ -24,7 +24,6 @@ pub(super) fn resolve(options: &AuditOptions, mistakes: &mut Vec<String>) -> Opt
         return None;
     };
     let policy = policy(path, mistakes)?;
-    let policy = policy(path, mistakes)?;
     if !backend {
         tracing::warn!(
             "nothing is audited: --audit-policy-file has no effect without --audit-log-path or \
