@@ -1,5 +1,6 @@
 //! The whole server without a hub: files, a fake member, real sockets.
 
+mod audit;
 mod clusters;
 mod rights;
 mod start;

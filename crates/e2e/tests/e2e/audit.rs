@@ -26,7 +26,9 @@ fn rule_115_rule_136_the_gateways_events_carry_the_id_that_the_hub_answers_with(
     let request = user.through("member1")?.request("GET", &config_map_path(""));
     let answer = request.args(["--include"]).send()?.expect(200)?.to_lowercase();
     let ids: Vec<_> = answer.lines().filter_map(|line| line.strip_prefix("audit-id: ")).collect();
-    let [id] = ids.as_slice() else { anyhow::bail!("{} audit ids in {answer}", ids.len()) };
+    // The hub's aggregator says its own and passes ours on.
+    let [id, ours] = ids.as_slice() else { anyhow::bail!("{} audit ids in {answer}", ids.len()) };
+    ensure!(id == ours, "the hub answers with {id}, the gateway with {ours}");
     let events = events(2, |event| event["auditID"] == *id)?;
     let stages: Vec<_> = events.iter().map(|event| &event["stage"]).collect();
     ensure!(stages == [&json!("RequestReceived"), &json!("ResponseComplete")], "{events:?}");

@@ -3,14 +3,18 @@
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cluster_gateway::authn::UserInfo;
 use http::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio_rustls::client::TlsStream;
 
 use super::EVERYTHING;
 use crate::support::caller::Caller;
@@ -30,7 +34,7 @@ fn canary(name: &str) -> String {
 
 /// The running program and everything that it has said.
 struct Program {
-    _child: Child,
+    child: Child,
     said: Arc<Mutex<String>>,
 }
 
@@ -42,7 +46,7 @@ impl Program {
         let said = Arc::<Mutex<String>>::default();
         listen(child.stdout.take().unwrap(), &said);
         listen(child.stderr.take().unwrap(), &said);
-        Self { _child: child, said }
+        Self { child, said }
     }
 
     fn said(&self) -> String {
@@ -184,60 +188,85 @@ async fn ask(hub: &FakeHub, nobody: &Caller, front_proxy: &Caller) {
 async fn exec(alice: &Caller) {
     let token = URL_SAFE_NO_PAD.encode(canary("web-socket-token"));
     let path = format!("{PROXY}/api/v1/namespaces/n/pods/p/attach?command={}", canary("attach-command"));
-    let mut socket = alice.connect().await;
-    let head = alice.head(&format!("GET {path} HTTP/1.1"));
-    let text = format!(
-        "{head}connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: \
-         base64url.bearer.authorization.k8s.io.{token}, v4.channel.k8s.io\r\n\r\n{}",
-        canary("stream")
+    let protocols = format!(
+        "sec-websocket-protocol: base64url.bearer.authorization.k8s.io.{token}, v4.channel.k8s.io\r\n"
     );
+    let mut socket = open_upgrade(alice, &path, &protocols).await;
+    socket.write_all(canary("stream").as_bytes()).await.unwrap();
+    socket.flush().await.unwrap();
+}
+
+async fn open_upgrade(caller: &Caller, path: &str, headers: &str) -> TlsStream<TcpStream> {
+    let mut socket = caller.connect().await;
+    let head = caller.head(&format!("GET {path} HTTP/1.1"));
+    let text = format!("{head}connection: Upgrade\r\nupgrade: websocket\r\n{headers}\r\n");
     socket.write_all(text.as_bytes()).await.unwrap();
     socket.flush().await.unwrap();
     let mut answer = [0; 12];
-    tokio::io::AsyncReadExt::read_exact(&mut socket, &mut answer).await.unwrap();
+    socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
+    socket
+}
+
+/// The program between a hub and a member, everything audited.
+struct Running {
+    hub: FakeHub,
+    _member: FakeMember,
+    directory: TempDir,
+    program: Program,
+    nobody: Caller,
+    aggregator: Caller,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let (hub, member) = (FakeHub::start().await, FakeMember::start(Options::default()).await);
+        let [front_proxy, serving] = ["front proxy", "serving"].map(TestCa::new);
+        hub.set_auth_config(&[
+            ("requestheader-client-ca-file", &front_proxy.pem()),
+            ("requestheader-username-headers", "[\"X-Remote-User\"]"),
+            ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
+            ("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
+        ]);
+        put_secrets(&hub, &member);
+        let directory = tempfile::tempdir().unwrap();
+        let leaf = serving.server(&["localhost"]);
+        let policy = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{EVERYTHING}");
+        for (name, text) in [
+            ("tls.crt", leaf.certificate.clone()),
+            ("tls.key", leaf.key.clone()),
+            ("policy.yaml", policy.replace("Metadata", "RequestResponse")),
+            ("hub.json", kubeconfig(&hub).to_string()),
+        ] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let program = Program::start(&arguments(directory.path()));
+        let address = ([127, 0, 0, 1], program.port().await).into();
+        let nobody = Caller::new(address, &serving.der());
+        until(|| async { nobody.get("/readyz").await.status == 200 }).await;
+        let aggregator = nobody.clone().certificate(&front_proxy.client("front-proxy-client"));
+        Self { hub, _member: member, directory, program, nobody, aggregator }
+    }
+
+    fn admin(&self) -> Caller {
+        self.aggregator.clone().header("x-remote-user", "admin").header("x-remote-group", "system:masters")
+    }
+
+    fn audit(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_137_nothing_secret_is_logged_audited_or_counted_at_any_verbosity() {
-    let (hub, member) = (FakeHub::start().await, FakeMember::start(Options::default()).await);
-    let [front_proxy, serving] = ["front proxy", "serving"].map(TestCa::new);
-    hub.set_auth_config(&[
-        ("requestheader-client-ca-file", &front_proxy.pem()),
-        ("requestheader-username-headers", "[\"X-Remote-User\"]"),
-        ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
-        ("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
-    ]);
-    put_secrets(&hub, &member);
-    let directory = tempfile::tempdir().unwrap();
-    let leaf = serving.server(&["localhost"]);
-    let policy = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{EVERYTHING}");
-    for (name, text) in [
-        ("tls.crt", leaf.certificate.clone()),
-        ("tls.key", leaf.key.clone()),
-        ("policy.yaml", policy.replace("Metadata", "RequestResponse")),
-        ("hub.json", kubeconfig(&hub).to_string()),
-    ] {
-        std::fs::write(directory.path().join(name), text).unwrap();
-    }
-    let program = Program::start(&arguments(directory.path()));
-    let address = ([127, 0, 0, 1], program.port().await).into();
-    let nobody = Caller::new(address, &serving.der());
-    until(|| async { nobody.get("/readyz").await.status == 200 }).await;
-    let aggregator = nobody.clone().certificate(&front_proxy.client("front-proxy-client"));
-    ask(&hub, &nobody, &aggregator).await;
-
-    let admin = aggregator.header("x-remote-user", "admin").header("x-remote-group", "system:masters");
-    let metrics = admin.header("audit-id", "the-last").get("/metrics").await.text();
-    let audit = || std::fs::read_to_string(directory.path().join("audit.log")).unwrap();
-    until(|| async { audit().matches("\"the-last\"").count() == 2 }).await;
-    until(|| async { program.said().contains("the-last") }).await;
-    let (log, audit) = (program.said(), audit());
+    let running = Running::start().await;
+    ask(&running.hub, &running.nobody, &running.aggregator).await;
+    let metrics = running.admin().header("audit-id", "the-last").get("/metrics").await.text();
+    until(|| async { running.audit().matches("\"the-last\"").count() == 2 }).await;
+    until(|| async { running.program.said().contains("the-last") }).await;
+    let (log, audit) = (running.program.said(), running.audit());
     let events = audit.lines().count();
-    assert!(
-        events > 40 && log.contains("DEBUG rustls") && log.contains("request failed"),
-        "{events} events\n{log}"
-    );
+    assert!(events > 40 && log.contains("DEBUG rustls") && log.contains("request failed"), "{events}\n{log}");
     let web_socket = URL_SAFE_NO_PAD.encode(canary("web-socket-token"));
     for (place, text) in [("log", &log), ("audit log", &audit), ("metrics", &metrics)] {
         for word in ["canary-", &web_socket[..16], "PRIVATE KEY"] {
@@ -252,4 +281,24 @@ async fn rule_137_nothing_secret_is_logged_audited_or_counted_at_any_verbosity()
     for word in [SCOPE, "command=REDACTED", "token=REDACTED"] {
         assert!(audit.contains(word), "{word} is not in the audit log: the requests have not been made");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_of_the_program_tells_of_the_watches_and_upgrades_that_it_cuts() {
+    let mut running = Running::start().await;
+    let path = format!("{PROXY}/api/v1/pods?watch=1");
+    let watch = running.admin().header("audit-id", "cut-watch").open(Method::GET, &path, "").await;
+    let upgrade = running.admin().header("audit-id", "cut-upgrade");
+    let upgrade = open_upgrade(&upgrade, &format!("{PROXY}/api/v1/namespaces/n/pods/p/attach"), "").await;
+    let child = &mut running.program.child;
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("an end").unwrap();
+    assert!(ended.success(), "{ended}");
+    let audit = running.audit();
+    for id in ["cut-watch", "cut-upgrade"] {
+        let last = audit.lines().rfind(|line| line.contains(id)).unwrap();
+        assert!(last.contains("\"ResponseComplete\"") && last.contains("caller left"), "{last}");
+    }
+    drop((watch, upgrade));
 }
