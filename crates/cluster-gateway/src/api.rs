@@ -52,6 +52,8 @@ pub struct ApiConfig {
     pub secure_port: u16,
     /// Feature gate `HealthinessCheck`: whether recorded health is shown (rule 211).
     pub healthiness_check: bool,
+    /// Whether the hub itself is listed among the virtual clusters (rule 214).
+    pub list_control_plane: bool,
     /// Whether the clusters have been read from the hub. Until then `/readyz` fails (rule 16) and no cluster is said
     /// to exist or not to exist.
     pub synced: Condition,
@@ -71,6 +73,7 @@ pub struct Api {
     checks: health::Checks,
     index: bytes::Bytes,
     healthiness_check: bool,
+    list_control_plane: bool,
     synced: Condition,
     clusters: Clusters,
     metrics: Metrics,
@@ -88,6 +91,7 @@ impl Api {
             index: index::render(&checks),
             checks,
             healthiness_check: config.healthiness_check,
+            list_control_plane: config.list_control_plane,
             synced: config.synced,
             clusters: config.clusters,
             metrics: config.metrics,

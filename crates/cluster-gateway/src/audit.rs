@@ -82,7 +82,7 @@ impl Auditor {
         let counts = Arc::new(Counts::default());
         let mut queues = Vec::new();
         if let Some(log) = config.log {
-            queues.push(log::start(log, &counts)?);
+            queues.push(log::start(&log, &counts)?);
         }
         if let Some(webhook) = config.webhook {
             queues.push(webhook::start(webhook, &counts).await?);

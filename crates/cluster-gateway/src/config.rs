@@ -78,6 +78,10 @@ pub struct HubMode {
     pub hub: HubConfig,
     /// How callers are authenticated.
     pub authentication: AuthenticationConfig,
+    /// Whether endpoint and CA of clusters come from ManagedClusters (`--ocm-integration`, rule 247).
+    pub ocm_integration: bool,
+    /// Whether the hub itself is among the virtual clusters (`--virtual-clutser-with-control-plane`, rule 214).
+    pub list_control_plane: bool,
 }
 
 /// A server without a hub.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
 mod labels;
 mod metrics;
@@ -83,6 +83,8 @@ struct Event {
     labels: Option<Labels>,
     code: StatusCode,
     bytes: u64,
+    /// Bytes that the body will have, if it is known.
+    length: Option<u64>,
     outcome: Outcome,
     audit: Option<Box<Trail>>,
 }
@@ -137,6 +139,7 @@ impl Recording {
             labels: None,
             code: StatusCode::OK,
             bytes: 0,
+            length: None,
             outcome: Outcome::Cancelled,
             audit: None,
         };
@@ -246,6 +249,7 @@ impl Recording {
             event.end(Ok(()));
             return response;
         }
+        event.length = length(&response);
         drop(event);
         response.map(|body| body.observed(Box::new(self.event)))
     }
@@ -264,6 +268,10 @@ impl Observer for Shared {
 impl Event {
     fn data(&mut self, length: usize) {
         self.bytes += length as u64;
+        // A reader that knows the length does not ask for the end.
+        if self.length == Some(self.bytes) {
+            self.outcome = Outcome::Complete;
+        }
     }
 
     fn end(&mut self, result: Result<(), &BodyError>) {
@@ -316,6 +324,12 @@ impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
+}
+
+/// How many bytes an answer's body has, by itself or by its head.
+fn length(response: &Response<Body>) -> Option<u64> {
+    let own = http_body::Body::size_hint(response.body()).exact();
+    own.or_else(|| response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
 }
 
 /// The caller's id if it is a sane one, else a new one.

@@ -49,12 +49,12 @@ pub enum LogTarget {
 }
 
 /// Opens the log and starts to write it.
-pub(super) fn start(config: LogConfig, counts: &Arc<Counts>) -> Result<Queue, StartError> {
+pub(super) fn start(config: &LogConfig, counts: &Arc<Counts>) -> Result<Queue, StartError> {
     let output = match &config.target {
         LogTarget::Stdout => Output::Stdout,
         LogTarget::File(path) => {
             let wrong = |cause| StartError::Log { path: path.display().to_string(), cause };
-            Output::File(Rotated::open(path, &config).map_err(wrong)?)
+            Output::File(Rotated::open(path, config).map_err(wrong)?)
         }
     };
     let (queue, inbox) = Queue::new(Backend::Log, config.mode, QUEUE, counts);

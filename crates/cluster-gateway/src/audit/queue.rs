@@ -138,6 +138,10 @@ pub(super) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Queue {
     /// A queue for `size` events; `size` is at least 1.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the places are the bound, and open requests in blocking mode"
+    )]
     pub(super) fn new(backend: Backend, mode: Mode, size: u32, counts: &Arc<Counts>) -> (Self, Inbox) {
         let (sender, messages) = mpsc::unbounded_channel();
         let losses = Arc::new(Losses { backend, counts: Arc::clone(counts), complained: Mutex::default() });

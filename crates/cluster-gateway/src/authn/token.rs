@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header};
+use memchr::memchr;
 
 use super::oidc::Oidc;
 use super::scheme::{Answer, Scheme, first_success};
@@ -140,8 +141,9 @@ pub(super) fn warning(headers: &HeaderMap) -> Option<Warning> {
 /// Scheme and second word of the first `Authorization` header. Words are parted by single spaces.
 fn authorization(headers: &HeaderMap) -> Option<(&[u8], &[u8])> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes().trim_ascii();
-    let mut words = value.splitn(3, |&byte| byte == b' ');
-    Some((words.next()?, words.next()?))
+    let (scheme, rest) = value.split_at(memchr(b' ', value)?);
+    let rest = &rest[1..];
+    Some((scheme, &rest[..memchr(b' ', rest).unwrap_or(rest.len())]))
 }
 
 fn is_bearer(scheme: &[u8]) -> bool {

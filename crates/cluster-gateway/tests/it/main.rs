@@ -8,6 +8,7 @@ mod audit;
 mod authn;
 mod authz;
 mod hub;
+mod managed_clusters;
 mod replay;
 mod server;
 mod standalone;

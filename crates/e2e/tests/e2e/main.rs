@@ -11,6 +11,7 @@ mod harness;
 mod isolation;
 mod lifecycle;
 mod members;
+mod ocm;
 mod pods;
 mod readme;
 mod rights;

@@ -71,7 +71,7 @@ fn a_log_is_appended_to_and_only_its_owner_can_read_it() {
 #[tokio::test]
 async fn a_log_that_cannot_be_opened_is_said_with_its_flag() {
     let config = LogConfig::to(LogTarget::File("/nowhere/audit.log".into()));
-    let error = start(config, &Arc::default()).unwrap_err().to_string();
+    let error = start(&config, &Arc::default()).unwrap_err().to_string();
     assert!(error.starts_with("--audit-log-path: cannot open /nowhere/audit.log: "), "{error}");
     assert!(error.ends_with("its directory must exist and be writable"), "{error}");
 }
