@@ -176,7 +176,10 @@ fn tls(options: &CommonOptions, mistakes: &mut Vec<String>) -> Option<TlsFiles> 
 fn authorization(options: &CommonOptions, mistakes: &mut Vec<String>) -> AuthorizationConfig {
     let config = AuthorizationConfig {
         always_allow_paths: options.authorization_always_allow_paths.clone(),
-        policy: Policy { upgrade_needs_create: options.authorize_upgrade_as_create },
+        policy: Policy {
+            upgrade_needs_create: options.authorize_upgrade_as_create,
+            proxied_requests: options.authorize_proxy_subpath,
+        },
         ..AuthorizationConfig::default()
     };
     if let Err(error) = config.check() {

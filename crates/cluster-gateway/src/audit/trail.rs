@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::percent_decode_str;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::event::{Decision, Entry, Inner, ObjectReference, Request, ResponseStatus};
 use super::policy::{Stage, Stages};
@@ -13,7 +12,7 @@ use super::request_uri::{bounded, redacted};
 use super::{Auditor, Waiting, source};
 use crate::authn::{Connection, UserInfo};
 use crate::authz::{Attributes, Policy, Target};
-use crate::request::{ProxyTarget, RequestInfo, ResourceTarget, Verb};
+use crate::request::{MemberRequest, ProxyTarget, RequestInfo, ResourceTarget, Verb};
 use crate::status::Error;
 
 /// Bytes of a user agent in an event, at most; as in kube-apiserver.
@@ -85,7 +84,7 @@ impl Trail {
         parts: &Parts,
     ) -> Self {
         let inner = match info {
-            RequestInfo::Proxy(target) => Some(InnerTarget::of(target, &parts.method, parts.uri.query())),
+            RequestInfo::Proxy(target) => Some(InnerTarget::of(target)),
             RequestInfo::Resource(_) | RequestInfo::Document(_) => None,
         };
         let long_running = match (info, &inner) {
@@ -230,7 +229,7 @@ impl Trail {
 fn with_attributes<T>(info: &RequestInfo, look: impl FnOnce(&Attributes<'_>) -> T) -> T {
     fn first<T>(target: &impl Target, look: impl FnOnce(&Attributes<'_>) -> T) -> T {
         let nothing = Attributes::Path { verb: "", path: "" };
-        look(&target.attributes(&Policy { upgrade_needs_create: false }).next().unwrap_or(nothing))
+        look(&target.attributes(&Policy::default()).next().unwrap_or(nothing))
     }
     match info {
         RequestInfo::Proxy(target) => first(target, look),
@@ -260,22 +259,31 @@ impl ObjectReference {
 /// A proxied request as the member will read it.
 struct InnerTarget {
     cluster: String,
-    verb: &'static str,
+    verb: String,
     /// `None`: the path is no resource's.
     resource: Option<ResourceTarget>,
     path: String,
 }
 
 impl InnerTarget {
-    fn of(target: &ProxyTarget, method: &Method, query: Option<&str>) -> Self {
-        let path = percent_decode_str(&target.path.path).decode_utf8_lossy();
-        // What cannot be read is shown as a path: the member decides what it means.
-        let resource = ResourceTarget::parse(method, &path, query.unwrap_or_default()).ok().flatten();
-        Self {
-            cluster: target.path.cluster.clone(),
-            verb: resource.as_ref().map_or(target.verb, |resource| resource.verb).as_str(),
-            resource,
-            path: bounded(&path, MAX_TEXT),
+    fn of(target: &ProxyTarget) -> Self {
+        let cluster = target.path.cluster.clone();
+        match target.at_member() {
+            Ok(MemberRequest::Resource(resource)) => Self {
+                cluster,
+                verb: resource.verb.as_str().to_owned(),
+                resource: Some(resource),
+                path: String::new(),
+            },
+            Ok(MemberRequest::Document(document)) => {
+                let path = bounded(&document.path, MAX_TEXT);
+                Self { cluster, verb: bounded(&document.verb, MAX_TEXT), resource: None, path }
+            }
+            // What it means, the member decides.
+            Err(_) => {
+                let verb = target.verb.as_str().to_owned();
+                Self { cluster, verb, resource: None, path: bounded(&target.path.path, MAX_TEXT) }
+            }
         }
     }
 
@@ -288,7 +296,7 @@ impl InnerTarget {
     }
 
     fn into_inner(self) -> Inner {
-        let common = Inner { cluster: self.cluster, verb: self.verb.to_owned(), ..Inner::default() };
+        let common = Inner { cluster: self.cluster, verb: self.verb, ..Inner::default() };
         let Some(resource) = self.resource else { return Inner { path: self.path, ..common } };
         let group = Some(resource.group.as_str()).filter(|group| !group.is_empty());
         let subresource = Some(resource.subresource.as_str()).filter(|subresource| !subresource.is_empty());

@@ -19,7 +19,6 @@ impl Config {
             String::new()
         });
         check_hub_files(&options, &mut mistakes);
-        refuse_unsupported(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
@@ -70,13 +69,6 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
         ("--requestheader-client-ca-file", &options.requestheader_client_ca_file),
     ];
     check_files(&files, mistakes);
-}
-
-/// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
-fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    if options.authorize_proxy_subpath {
-        mistakes.push("--authorize-proxy-subpath is not supported by this version; remove it".to_owned());
-    }
 }
 
 /// Namespace of the pod, as Kubernetes mounts it; the original's default.

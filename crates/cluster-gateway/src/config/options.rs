@@ -36,10 +36,6 @@ pub struct ApiserverOptions {
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub virtual_clutser_with_control_plane: bool,
 
-    /// Authorize the proxied request itself at the hub, too (not supported by this version)
-    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
-    pub authorize_proxy_subpath: bool,
-
     /// Address to listen on
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Serving")]
     pub bind_address: String,

@@ -80,7 +80,8 @@ impl Sources {
             (TlsFiles { certificate: serving.certificate_file(), key: serving.key_file() }, Some(serving))
         };
         let authentication = StandaloneAuthentication { ca: ca.client_cas()?, ..mode.authentication.clone() };
-        let rights = mode.rbac.clone().map(RbacDirectory::load).transpose()?;
+        let rights = mode.rbac.clone();
+        let rights = rights.map(|rbac| RbacDirectory::load(rbac, config.authorization.policy)).transpose()?;
         let policy = rights.as_ref().map_or_else(Arc::<RbacPolicy>::default, RbacDirectory::policy);
         Ok(Self {
             authn: Authenticator::standalone(authentication)?,

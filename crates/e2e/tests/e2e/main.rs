@@ -16,6 +16,7 @@ mod pods;
 mod readme;
 mod rights;
 mod standalone;
+mod subpath;
 mod through;
 mod verbs;
 mod world;

@@ -54,6 +54,11 @@ pub struct CommonOptions {
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_upgrade_as_create: bool,
 
+    /// Authorize the proxied request itself, too: its own verb, resource, namespace and name, as the member would, besides
+    /// clustergateways/proxy
+    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
+    pub authorize_proxy_subpath: bool,
+
     /// Which requests are audited, and where to.
     #[command(flatten)]
     pub audit: AuditOptions,
