@@ -83,7 +83,7 @@ struct Event {
     labels: Option<Labels>,
     code: StatusCode,
     bytes: u64,
-    /// Bytes that the body will have, if it is known.
+    /// Bytes that the body will have, if that is known and somebody wants to know how it ended.
     length: Option<u64>,
     outcome: Outcome,
     audit: Option<Box<Trail>>,
@@ -249,7 +249,9 @@ impl Recording {
             event.end(Ok(()));
             return response;
         }
-        event.length = length(&response);
+        if event.log.is_some() || event.audit.is_some() {
+            event.length = length(&response);
+        }
         drop(event);
         response.map(|body| body.observed(Box::new(self.event)))
     }
