@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod certificate;
+mod audit;
 mod compat;
 mod gates;
 mod hub;
@@ -17,9 +18,11 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
+    StandaloneOptions,
 };
 
+use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::certificate::CertificateConfig;
@@ -46,6 +49,8 @@ pub struct Config {
     pub gates: FeatureGates,
     /// Identity rules for all clusters.
     pub identity_rules: Rules,
+    /// Which requests are audited, and where to; `None`: none is.
+    pub audit: Option<AuditConfig>,
     /// Whether clusters may be marked insecure.
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
@@ -122,6 +127,7 @@ struct Common {
     authorization: AuthorizationConfig,
     gates: FeatureGates,
     identity_rules: Rules,
+    audit: Option<AuditConfig>,
 }
 
 impl Common {
@@ -143,6 +149,7 @@ impl Common {
                 FeatureGates::default()
             }),
             identity_rules: identity_rules(options, mistakes),
+            audit: audit::resolve(&options.audit, mistakes),
         }
     }
 }

@@ -91,6 +91,7 @@ impl Gateway {
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
         self.refuse_while_stopping(&info)?;
+        recording.received(connection, &info, &parts);
         let limit = deadline(&info, &parts)?;
         let answer = self.route(connection, info, parts, body, uri, recording);
         match limit {
@@ -115,20 +116,24 @@ impl Gateway {
     ) -> Result<Response<Body>, Error> {
         let user = self.authenticate(connection, &info, &mut parts).await?;
         let warning = parts.extensions.remove::<Warning>();
+        if let Some(room) = recording.authenticated(&user) {
+            room.await;
+        }
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
-        recording.user(&user.name);
+        recording.user(&user);
         let response = match info {
             RequestInfo::Proxy(target) => {
                 recording.proxied(&parts.method, &target, parts.uri.query());
                 let permit = self.authz.authorize(user, target, uri).await?;
+                recording.allowed(permit.reason());
                 self.proxy(&permit, parts, body, connection, recording).await?
             }
             // Boxed: a proxied request's future must not be as large as theirs.
             RequestInfo::Resource(target) => {
-                uncached(Box::pin(self.resource(user, target, &parts, body, uri)).await?)
+                uncached(Box::pin(self.resource(user, target, &parts, body, uri, recording)).await?)
             }
             RequestInfo::Document(target) => {
-                uncached(Box::pin(self.document(user, target, &parts, uri)).await?)
+                uncached(Box::pin(self.document(user, target, &parts, uri, recording)).await?)
             }
         };
         Ok(warned(response, warning))
@@ -176,8 +181,10 @@ impl Gateway {
         parts: &Parts,
         body: Body,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
+        recording.allowed(permit.reason());
         self.api.serve(&permit, parts, body).await
     }
 
@@ -187,8 +194,10 @@ impl Gateway {
         target: DocumentTarget,
         parts: &Parts,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
+        recording.allowed(permit.reason());
         self.api.document(&permit, parts).await
     }
 

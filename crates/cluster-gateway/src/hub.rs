@@ -222,7 +222,7 @@ async fn client(config: Config) -> Result<Client, HubError> {
 }
 
 /// An error with its causes, as one line. Libraries that repeat a cause in their own text say it once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

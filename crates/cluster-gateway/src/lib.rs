@@ -16,6 +16,7 @@ pub mod transport;
 pub mod credential;
 pub mod identity;
 pub mod record;
+pub mod audit;
 
 pub mod authz;
 pub mod authn;

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use sources::{Sources, forever};
 
 use crate::api::{Api, ApiConfig, HealthRecords, VersionInfo};
+use crate::audit::Auditor;
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
@@ -31,6 +32,8 @@ use crate::transport::{AddressPolicy, TransportOptions};
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last bytes of answers to leave.
 const FLUSH: Duration = Duration::from_millis(500);
+/// How long a stop waits for audit events to be written.
+const AUDIT_FLUSH: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, as a failure.
 ///
@@ -93,7 +96,10 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub async fn start_recorded(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
+    pub async fn start_recorded(config: Config, mut recorder: Recorder) -> anyhow::Result<Self> {
+        if let Some(audit) = config.audit.clone() {
+            recorder.audit = Some(Arc::new(Auditor::start(audit).await?));
+        }
         let Sources { authn, authz, tls, tls_files, followed } = Sources::open(&config).await?;
         let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
             format!("cannot listen on {}; is the port taken or privileged?", config.address)
@@ -158,6 +164,9 @@ impl Server {
         self.connections.close();
         // Connections with open watches do not end by themselves; they are cut.
         let _ = tokio::time::timeout(FLUSH, self.connections.wait()).await;
+        if let Some(audit) = &self.gateway.recorder.audit {
+            audit.flush(AUDIT_FLUSH).await;
+        }
     }
 }
 
@@ -231,7 +240,7 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot, not_after: Option<SystemTim
     let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
     let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
     let insecure = insecure.filter(|upstream| upstream.insecure).count();
-    recorder.metrics.encode(vec![
+    recorder.encode(vec![
         Gauge {
             name: "cluster_gateway_clusters",
             help: "Registered clusters, by whether they can be used",

@@ -149,6 +149,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         authorization: AuthorizationConfig::default(),
         gates: FeatureGates::default(),
         identity_rules: Rules::default(),
+        audit: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         shutdown_delay: Duration::ZERO,

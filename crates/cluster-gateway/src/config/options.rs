@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+mod audit;
 mod common;
 mod standalone;
 
+pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 

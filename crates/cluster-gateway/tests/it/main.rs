@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod authn;
 mod authz;
 mod health;

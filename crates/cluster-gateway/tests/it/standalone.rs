@@ -1,5 +1,6 @@
 //! The whole server without a hub: files, a fake member, real sockets.
 
+mod audit;
 mod clusters;
 mod rights;
 mod start;
@@ -81,6 +82,7 @@ impl Files {
             authorization: AuthorizationConfig::default(),
             gates: FeatureGates::default(),
             identity_rules: Rules::default(),
+            audit: None,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,

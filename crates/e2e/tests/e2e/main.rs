@@ -1,6 +1,7 @@
 //! Scenarios on real control planes. A test whose name begins with `rule_NNN` proves that rule of the contract.
 
 mod api;
+mod audit;
 mod authentication;
 mod credentials;
 mod demo;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::AuditOptions;
+
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
 pub struct CommonOptions {
@@ -56,6 +58,10 @@ pub struct CommonOptions {
     /// clustergateways/proxy
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_proxy_subpath: bool,
+
+    /// Which requests are audited, and where to.
+    #[command(flatten)]
+    pub audit: AuditOptions,
 
     /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]

@@ -40,6 +40,7 @@ async fn start(hub: &FakeHub) -> Server {
             ..AuthorizationConfig::default()
         },
         gates: FeatureGates::default(),
+        audit: None,
         identity_rules: Rules::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,

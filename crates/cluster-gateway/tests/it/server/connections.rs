@@ -469,6 +469,37 @@ async fn rule_102_rule_119_a_malformed_path_is_a_500_before_anybody_is_asked_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_114_of_several_things_that_are_wrong_the_first_filter_speaks() {
+    let world = World::start().await;
+    world.register("a.b", &[]);
+    let base = format!("{API}/clustergateways");
+    until(|| async { world.masters().get(&format!("{base}/a.b/proxy/plain")).await.status == 200 }).await;
+    let wrong = || world.nobody().header("authorization", "Bearer wrong").header("impersonate-user", "x");
+    let eve = || world.user("eve", &[]);
+    let no_cluster = format!("{base}/nosuch/proxy/x?dryRun=All");
+    for (caller, path, status, words) in [
+        (wrong(), "/apis/g/v/watch?timeout=soon", 500, "failed to create RequestInfo"),
+        (wrong(), &format!("{base}?timeout=soon"), 400, "invalid timeout"),
+        (wrong(), no_cluster.as_str(), 401, "Unauthorized"),
+        (eve().header("impersonate-user", "x"), &no_cluster, 403, "cannot impersonate resource \"users\""),
+        (eve(), &no_cluster, 403, "cannot get resource \"clustergateways/proxy\""),
+        (world.masters(), &no_cluster, 500, "no such cluster nosuch"),
+        (world.masters(), &format!("{base}/a.b/proxy/plain?dryRun=All&dryRun=All"), 200, "plain"),
+    ] {
+        let answer = caller.get(path).await;
+        let text = answer.text().replace("\\\"", "\"");
+        assert!(answer.status == status && text.contains(words), "{path}: {} {text}", answer.status);
+        assert_eq!(answer.headers.get_all("audit-id").iter().count(), 1, "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-cache, private"), "{path}");
+    }
+    let dotted = world.member.recorder.requests().pop().unwrap().target;
+    assert_eq!(
+        dotted, "/plain?dryRun=All&dryRun=All",
+        "the original refuses dryRun for a cluster with a dot"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_122_a_timeout_that_cannot_be_read_is_a_400_before_anybody_is_asked() {
     let world = World::start().await;
     for caller in [world.masters(), world.nobody()] {

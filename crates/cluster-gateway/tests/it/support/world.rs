@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
@@ -33,6 +34,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// The gateway shows this to the member instead of a token.
@@ -47,6 +49,7 @@ impl Default for Setup<'_> {
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            audit: None,
             ocm_integration: false,
             certificate: None,
         }
@@ -101,6 +104,7 @@ impl World {
             authorization: setup.authorization,
             gates: setup.gates,
             identity_rules: setup.rules,
+            audit: setup.audit,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
