@@ -124,9 +124,7 @@ where
             return Ok(Joined::Waiting(outcome.clone()));
         }
         if flights.len() >= MAX_FLIGHTS {
-            return Err(Failure::new(format_args!(
-                "{MAX_FLIGHTS} look-ups at the hub are under way already"
-            )));
+            return Err(Failure::new(format_args!("{MAX_FLIGHTS} look-ups are under way already")));
         }
         let (sender, outcome) = watch::channel(None);
         flights.insert(key.clone(), outcome.clone());

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 
 mod cluster;
 mod directory;
-mod endpoint;
 mod entry;
 mod index;
 mod parse;
@@ -18,7 +17,6 @@ mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
-pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use index::Index;
 pub use parse::ClusterPolicy;

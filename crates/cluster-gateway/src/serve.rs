@@ -21,7 +21,8 @@ use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::Config;
-use crate::gateway::{Gateway, IdentityPassing};
+use crate::gateway::Gateway;
+use crate::identity::{IdentityPassing, Webhooks};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
 use crate::server::{Handler, Listener, TlsReloader};
@@ -104,6 +105,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
+        tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
         }
@@ -169,13 +171,6 @@ fn gateway(
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let stopping = Arc::new(AtomicBool::new(false));
-    for rule in config.identity_rules.loosely_privileged() {
-        tracing::warn!(
-            rule,
-            "this privileged identity rule names neither an exact user or group nor a pattern with ^ and $; it may \
-             match more callers than meant"
-        );
-    }
     let api = Api::new(ApiConfig {
         version: VersionInfo::current(),
         secure_port: address.port(),
@@ -202,10 +197,7 @@ fn gateway(
         authz,
         api,
         registry,
-        identity: IdentityPassing {
-            always: config.gates.client_identity_penetration,
-            global: config.identity_rules.clone(),
-        },
+        identity: IdentityPassing::new(config.gates.client_identity_penetration, config.identity.clone()),
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
@@ -238,9 +230,17 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
-    let policy =
-        ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
+    let policy = ClusterPolicy {
+        allow_insecure: config.allow_insecure_clusters,
+        transport: Arc::new(transport),
+        webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
+    };
     Index::new(Arc::clone(&gateway.registry), policy)
+}
+
+async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {
+    gateway.identity.follow(poll).await;
+    Ok(())
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.

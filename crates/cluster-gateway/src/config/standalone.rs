@@ -55,7 +55,7 @@ impl Config {
             }),
             authorization: common.authorization,
             gates: common.gates,
-            identity_rules: common.identity_rules,
+            identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,
             shutdown_delay: options.common.shutdown_delay_duration,
