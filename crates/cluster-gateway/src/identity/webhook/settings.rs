@@ -29,8 +29,6 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 const TTL: Duration = Duration::from_secs(10);
 /// Longest that a rule may say: so long a right lives on that the webhook has taken back.
 const MAX_TTL: Duration = Duration::from_secs(3600);
-/// Connections to one webhook.
-const MAX_CONNECTIONS: usize = 32;
 
 /// Hosts that clusters may name as webhooks. Whoever may write a cluster's Secret could else make the gateway ask any
 /// server that it can reach.
@@ -101,8 +99,9 @@ impl Webhooks {
     fn new(hosts: WebhookHosts, addresses: AddressPolicy) -> Self {
         let transport = TransportOptions {
             dial_timeout: MAX_TIMEOUT,
-            max_connections: MAX_CONNECTIONS,
-            max_idle: MAX_CONNECTIONS,
+            // With HTTP/1.1 each takes one.
+            max_connections: MAX_QUESTIONS,
+            max_idle: MAX_QUESTIONS,
             addresses,
             ..TransportOptions::default()
         };
