@@ -7,6 +7,7 @@ mod demo;
 mod direct;
 mod failures;
 mod harness;
+mod identity;
 mod isolation;
 mod lifecycle;
 mod members;
