@@ -333,3 +333,79 @@ fn an_annotation_names_no_files_and_only_hosts_that_the_operator_has_named() {
         assert!(WebhookHosts::parse(&[wrong.to_owned()]).is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn rule_168_webhooks_are_not_asked_at_addresses_that_nobody_may_dial() {
+    let alice = user("alice", &[]);
+    let rule = |host: &str| {
+        format!(
+            "{{name: w, type: ExternalIdentityExchanger, source: {{user: alice}}, url: 'https://{host}:1'}}"
+        )
+    };
+    let failure = async |own: &Rules, global: &Rules| {
+        let error = exchange(&alice, "c", own, global).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), 500);
+        error.to_string()
+    };
+    let none = Rules::default();
+    for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"] {
+        let own = own_with(&rule(host), &[&format!("{host}:1")]).unwrap();
+        let text = failure(&own, &none).await;
+        assert!(text.contains("does not dial loopback addresses"), "{host}: {text}");
+    }
+    let text = failure(&none, &global(&rule("127.0.0.1")).unwrap()).await;
+    assert!(text.contains("connection refused"), "the operator's may be beside the gateway: {text}");
+    let text = failure(&none, &global(&rule("169.254.169.254")).unwrap()).await;
+    assert!(text.contains("does not dial link-local addresses"), "{text}");
+}
+
+#[test]
+fn a_file_of_rules_is_looked_at_again_with_all_that_it_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rules.yaml");
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    let ca = || rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().cert.pem();
+    let fields = "source: {user: a}, url: 'https://h', caFile: ca.crt";
+    write("rules.yaml", &document(&format!("{{type: ExternalIdentityExchanger, {fields}}}")));
+    let error = RulesFile::load(&path).map(|_| ()).unwrap_err();
+    assert!(error.contains("caFile: cannot read") && error.contains("ca.crt"), "{error}");
+
+    write("ca.crt", &ca());
+    let (mut file, rules) = RulesFile::load(&path).unwrap();
+    assert_eq!((rules.len(), file.path()), (1, path.as_path()));
+    assert!(file.look_again().is_none());
+    write("ca.crt", &ca());
+    assert!(matches!(file.look_again(), Some(Ok(_))), "a renewed CA counts");
+    write("ca.crt", "nothing");
+    assert!(matches!(file.look_again(), Some(Err(_))));
+    assert!(file.look_again().is_none(), "the same failure is not told twice");
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(file.look_again(), Some(Err(_))));
+    assert!(file.look_again().is_none());
+    write("rules.yaml", "spec: {}");
+    assert!(matches!(file.look_again(), Some(Ok(rules)) if rules.is_empty()));
+    write("ca.crt", "changed");
+    assert!(file.look_again().is_none(), "no longer named");
+    write("rules.yaml", &" ".repeat(1024 * 1024 + 1));
+    assert!(matches!(file.look_again(), Some(Err(error)) if error.contains("larger")));
+}
+
+#[test]
+fn webhooks_that_stay_the_same_live_on() {
+    let webhook = |rules: &Rules| match rules.first_match(&user("a", &[]), "c").unwrap().action() {
+        rules::Action::External(webhook) => Arc::clone(webhook),
+        other => panic!("{other:?}"),
+    };
+    let rule = |more: &str| {
+        global(&format!("{{type: ExternalIdentityExchanger, source: {{user: a}}, url: 'https://h'{more}}}"))
+            .unwrap()
+    };
+    let before = rule("");
+    assert!(Arc::ptr_eq(&webhook(&rule("").inheriting(&before)), &webhook(&before)));
+    for changed in ["/x", "', timeout: '1s", "', cacheTTL: '1s"] {
+        let changed = global(&format!(
+            "{{type: ExternalIdentityExchanger, source: {{user: a}}, url: 'https://h{changed}'}}"
+        ));
+        assert!(!Arc::ptr_eq(&webhook(&changed.unwrap().inheriting(&before)), &webhook(&before)));
+    }
+}

@@ -103,6 +103,19 @@ fn rule_151_rule_153_the_annotations_static_mapping_reaches_the_member_through_t
     registration::remove_member(world()?.hub, "annotated")
 }
 
+#[test]
+fn rule_150_whom_the_hub_lets_a_caller_act_as_is_whom_the_member_sees() -> Result<()> {
+    world()?.user("acted-as", &["create"])?;
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews?impersonate=true";
+    let asked = world()?.through("member1")?.request("POST", path).json(&review);
+    let asked = asked.header("Impersonate-User: acted-as").header("Impersonate-Group: acting");
+    let seen = asked.send()?.json(201)?["status"]["userInfo"].clone();
+    ensure!(seen["username"] == "acted-as", "{seen}");
+    ensure!(seen["groups"] == json!(["acting", "system:authenticated"]), "{seen}");
+    Ok(())
+}
+
 fn document(rule: &Value) -> String {
     json!({
         "apiVersion": "cluster.core.oam.dev/v1alpha1", "kind": "ClusterGatewayProxyConfiguration",
