@@ -409,3 +409,42 @@ fn webhooks_that_stay_the_same_live_on() {
         assert!(!Arc::ptr_eq(&webhook(&changed.unwrap().inheriting(&before)), &webhook(&before)));
     }
 }
+
+/// The blocks of docs/identity.md in this language.
+pub(in crate::identity) fn documented(language: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/identity.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("\n```").skip(1).step_by(2);
+    blocks.filter_map(|block| block.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn the_documented_rules_work() {
+    let blocks: Vec<_> =
+        documented("yaml").into_iter().filter(|block| block.contains("ClusterGatewayProxyConf")).collect();
+    let [file, annotation] = blocks.as_slice() else { panic!("{blocks:?}") };
+    let made = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
+    let mut read = |path: &std::path::Path| {
+        let path = path.to_str().unwrap();
+        assert!(path.starts_with("/etc/identity/"), "{path}");
+        Ok(if path.ends_with(".key") { made.signing_key.serialize_pem() } else { made.cert.pem() }
+            .into_bytes())
+    };
+    let rules = Rules::of_file(file, &mut read).unwrap();
+    assert_eq!(rules.loosely_privileged().count(), 0);
+    assert_eq!(by_global(&user("x", &["kubevela:ux"]), &rules).await.unwrap(), Exchange::Gateway);
+    let dev = user("dev-1", &[]);
+    let mapped = exchange(&dev, "test-1", &Rules::default(), &rules).await.unwrap();
+    assert!(headers(&mapped).contains(&("impersonate-user".to_owned(), "developer".to_owned())));
+    assert_eq!(by_global(&dev, &rules).await.unwrap(), Exchange::Caller(&dev));
+    let corporate = user("x", &["corp:dev"]);
+    assert!(matches!(rules.first_match(&corporate, "c").unwrap().action(), rules::Action::External(_)));
+
+    assert!(Rules::of_cluster(annotation, "c", &Webhooks::default()).is_err());
+    let flags =
+        documented("sh").into_iter().find(|block| block.contains("--identity-webhook-hosts=")).unwrap();
+    let hosts = flags.split_once("--identity-webhook-hosts=").unwrap().1.split_whitespace().next().unwrap();
+    let hosts: Vec<String> = hosts.split(',').map(str::to_owned).collect();
+    let webhooks = Webhooks::of_clusters(WebhookHosts::parse(&hosts).unwrap(), AddressPolicy::default());
+    assert_eq!(Rules::of_cluster(annotation, "c", &webhooks).unwrap().len(), 1);
+}

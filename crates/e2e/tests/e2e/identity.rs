@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::{Access, Gateway, registration, scratch, wait};
 use serde_json::{Value, json};
 
@@ -83,12 +83,24 @@ fn rule_151_rule_154_a_webhook_maps_users_of_the_hub_to_users_of_the_member() ->
 #[test]
 fn rule_151_rule_153_the_annotations_static_mapping_reaches_the_member_through_the_hub() -> Result<()> {
     grant_reader()?;
-    let member = world()?.member1.user("gateway-at-annotated", &["system:masters"])?;
+    // With the rights of the documented role, and no others.
+    let gateway = "gateway-at-annotated";
+    let member = world()?.member1.user(gateway, &[])?;
+    let text = fs::read_to_string(scratch::workspace().join("docs/identity.md"))?;
+    let role = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).context("a role")?;
+    let admin = world()?.member1.admin();
+    admin.kubectl(["apply", "-f", "-"]).stdin(role).run()?.success()?;
+    let rbac = "rbac.authorization.k8s.io";
+    admin.apply(&json!({
+        "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": gateway},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-gateway-impersonator"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": gateway}],
+    }))?;
     let mut secret = registration::secret("annotated", &member)?;
     let annotation = format!("{}/cluster-gateway-proxy-configuration", registration::GROUP);
     secret["metadata"]["annotations"] = json!({annotation: document(&json!({
         "name": "all", "type": "StaticMappingIdentityExchanger", "source": {"userPattern": "^annotated-"},
-        "target": {"user": READER},
+        "target": {"user": READER, "uid": "7", "extra": {"scopes": ["read"]}},
     }))});
     registration::put_secret(world()?.hub, "annotated", &secret)?;
     let caller: Access = world()?.user("annotated-alice", &["get", "list"])?.through("annotated")?;
@@ -100,6 +112,10 @@ fn rule_151_rule_153_the_annotations_static_mapping_reaches_the_member_through_t
     })?;
     let message = list("secrets").send()?.status_message(403)?;
     ensure!(message.contains(&format!("User \"{READER}\" cannot list")), "{message}");
+    // Without an identity to pass on there is no right at all.
+    let path = "/api/v1/namespaces/default/configmaps";
+    let message = caller.request("GET", path).send()?.status_message(403)?;
+    ensure!(message.contains(&format!("User \"{gateway}\" cannot list")), "{message}");
     registration::remove_member(world()?.hub, "annotated")
 }
 

@@ -174,3 +174,6 @@ fn words(text: &str) -> String {
     let text = if text.trim().is_empty() { "the webhook denies it" } else { text.trim() };
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(MAX_WORDS).collect()
 }
+
+#[cfg(test)]
+mod tests;
