@@ -155,7 +155,7 @@ fn named_class(rest: &mut Peekable<Chars<'_>>, out: &mut String) {
 /// What follows `(?`: a name, or flags, of which Go has four.
 fn flags(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
     out.push('(');
-    while let Some(letter) = rest.next() {
+    for letter in rest.by_ref() {
         out.push(letter);
         match letter {
             ')' | ':' | '<' => break,

@@ -229,7 +229,7 @@ impl RawRule {
         let refuse = |problem: String| RuleError::Rule { rule: format!("\"{name}\""), problem };
         let source = self.source.ok_or_else(|| refuse("it has no source".to_owned()))?;
         let source = source.compile(origin).map_err(refuse)?;
-        let action = action(&self.kind, self.target, webhook, origin, webhooks).map_err(refuse)?;
+        let action = action(&self.kind, self.target, &webhook, origin, webhooks).map_err(refuse)?;
         Ok(Rule { name, source, action })
     }
 }
@@ -237,7 +237,7 @@ impl RawRule {
 fn action(
     kind: &str,
     target: Option<RawTarget>,
-    webhook: RawWebhook,
+    webhook: &RawWebhook,
     origin: &mut Origin<'_>,
     webhooks: &Webhooks,
 ) -> Result<Action, String> {

@@ -115,22 +115,22 @@ impl Webhooks {
     /// What cannot be understood, or is not allowed there.
     pub(in crate::identity) fn of_rule(
         &self,
-        raw: RawWebhook,
+        raw: &RawWebhook,
         cluster: Option<&str>,
         read: &mut ReadFile<'_>,
     ) -> Result<Webhook, String> {
         let (url, path) = url(raw.url.as_deref())?;
         if cluster.is_some() {
-            self.check_annotation(&raw, &url.endpoint)?;
+            self.check_annotation(raw, &url.endpoint)?;
         }
         let settings = Settings {
             origin: url.origin,
             path,
             spec: TransportSpec {
                 endpoint: url.endpoint,
-                verification: verification(&raw, read)?,
+                verification: verification(raw, read)?,
                 server_name: None,
-                client_certificate: client_certificate(&raw, read)?,
+                client_certificate: client_certificate(raw, read)?,
                 peer: Peer::Webhook,
             },
             timeout: time("timeout", raw.timeout.as_deref(), TIMEOUT, Duration::from_millis(1), MAX_TIMEOUT)?,
