@@ -189,6 +189,15 @@ async fn rule_154_whatever_a_webhook_does_wrong_closes_the_request_and_is_explai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_is_not_the_end_of_a_question() {
+    let again = Box::new(allowed(&json!({"username": "x"})));
+    let webhook = FakeWebhook::start(Reply::AbortThen(again)).await;
+    let world = by_rule(&webhook.rule("")).await;
+    assert_eq!(impersonation(&echo(&world, "corp-alice").await), ["impersonate-user=x"]);
+    assert_eq!(webhook.asked(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_cannot_be_verified_or_reached_is_not_believed() {
     let webhook = FakeWebhook::start(allowed(&json!({"username": "x"}))).await;
     let world = by_rule(&webhook.rule_with_ca(&TestCa::new("another"), "")).await;

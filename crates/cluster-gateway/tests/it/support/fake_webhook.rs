@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Hang,
     /// It hangs up in the middle.
     Abort,
+    /// It hangs up in the middle, and says this the next time.
+    AbortThen(Box<Self>),
 }
 
 /// A question as it came in.
@@ -137,13 +139,17 @@ async fn serve(
         let mut state = state.lock().unwrap();
         let line = format!("{} {}", parts.method, parts.uri);
         state.questions.push(Question { line, headers: parts.headers, body: body.clone() });
-        state.reply.clone()
+        let reply = state.reply.clone();
+        if let Reply::AbortThen(next) = &reply {
+            state.reply = (**next).clone();
+        }
+        reply
     };
     let (code, text) = match reply {
         Reply::Text(code, text) => (code, text),
         Reply::Of(make) => (200, make(&body).to_string()),
         Reply::Hang => std::future::pending().await,
-        Reply::Abort => panic!("hangs up"),
+        Reply::Abort | Reply::AbortThen(_) => panic!("hangs up"),
     };
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
