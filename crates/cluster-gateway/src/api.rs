@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cluster_gateway_client::{BASE_PATH, GROUP};
+use cluster_gateway_client::GROUP;
 use http::request::Parts;
 use http::{Method, Response};
 
@@ -52,6 +52,8 @@ pub struct ApiConfig {
     pub secure_port: u16,
     /// Feature gate `HealthinessCheck`: whether recorded health is shown (rule 211).
     pub healthiness_check: bool,
+    /// Whether the hub itself is listed among the virtual clusters (rule 214).
+    pub list_control_plane: bool,
     /// Whether the clusters have been read from the hub. Until then `/readyz` fails (rule 16) and no cluster is said
     /// to exist or not to exist.
     pub synced: Condition,
@@ -71,6 +73,7 @@ pub struct Api {
     checks: health::Checks,
     index: bytes::Bytes,
     healthiness_check: bool,
+    list_control_plane: bool,
     synced: Condition,
     clusters: Clusters,
     metrics: Metrics,
@@ -88,6 +91,7 @@ impl Api {
             index: index::render(&checks),
             checks,
             healthiness_check: config.healthiness_check,
+            list_control_plane: config.list_control_plane,
             synced: config.synced,
             clusters: config.clusters,
             metrics: config.metrics,
@@ -152,7 +156,7 @@ impl Api {
                 Ok(index::not_found(&self.index))
             };
         }
-        let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
+        let route = Route::of(target).ok_or(Error::UnknownPath)?;
         only_get(&parts.method)?;
         match route {
             Route::ClusterGateways => cluster_gateways::list(self, target, parts),
@@ -195,8 +199,8 @@ enum Route {
 }
 
 impl Route {
-    fn of(target: &ResourceTarget, parts: &Parts) -> Option<Self> {
-        if target.trailing || !target.namespace.is_empty() || is_special_verb(parts.uri.path()) {
+    fn of(target: &ResourceTarget) -> Option<Self> {
+        if target.trailing || !target.namespace.is_empty() || target.special {
             return None;
         }
         // The name of a list is not from the path: it is what its field selector narrows it to (rule 91).
@@ -211,13 +215,6 @@ impl Route {
             _ => None,
         }
     }
-}
-
-/// Whether a path is of the old forms `…/watch/RESOURCE` and `…/proxy/RESOURCE`, at which nothing is served.
-fn is_special_verb(path: &str) -> bool {
-    let verb = path.trim_start_matches('/').strip_prefix(&BASE_PATH[1..]).unwrap_or_default();
-    let verb = verb.trim_start_matches('/').split('/').next().unwrap_or_default();
-    matches!(verb, "watch" | "proxy")
 }
 
 /// Rule 219. A HEAD is a GET whose body is not sent.

@@ -20,7 +20,7 @@ use crate::api::{Api, ApiConfig, VersionInfo};
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::gateway::Gateway;
 use crate::identity::{IdentityPassing, Webhooks};
 use crate::record::{Gauge, Recorder};
@@ -175,6 +175,10 @@ fn gateway(
         version: VersionInfo::current(),
         secure_port: address.port(),
         healthiness_check: config.gates.healthiness_check,
+        list_control_plane: match &config.mode {
+            Mode::Hub(mode) => mode.list_control_plane,
+            Mode::Standalone(_) => true,
+        },
         synced: {
             let (registry, loaded) = (Arc::clone(&registry), Arc::clone(loaded));
             Arc::new(move || registry.synced() && loaded.load(Ordering::Relaxed))
@@ -232,6 +236,7 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
     let policy = ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
+        merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
         transport: Arc::new(transport),
         webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
     };

@@ -22,6 +22,7 @@ use crate::transport::{Endpoint, Peer, Transport, TransportSpec, Verification};
 
 mod documents;
 mod golden;
+mod managed;
 mod openapi;
 mod replay;
 mod resources;
@@ -63,7 +64,11 @@ impl Fixture {
     }
 
     fn with(clusters: Vec<Cluster>, healthiness_check: bool) -> Self {
-        let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
+        Self::of(Snapshot::new(clusters.into_iter().map(Arc::new)), healthiness_check)
+    }
+
+    fn of(snapshot: Snapshot, healthiness_check: bool) -> Self {
+        let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
         let condition = |flag: &Arc<AtomicBool>| -> Condition {
@@ -78,6 +83,7 @@ impl Fixture {
             },
             secure_port: 19443,
             healthiness_check,
+            list_control_plane: true,
             synced: condition(&synced),
             stopping: condition(&stopping),
             clusters: Arc::new(move || Arc::clone(&snapshot)),
@@ -166,6 +172,9 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         name: name.to_owned(),
         labels: BTreeMap::from([(LABEL_CREDENTIAL_TYPE.to_owned(), credential_type.as_str().to_owned())]),
         annotations: BTreeMap::new(),
+        registered: true,
+        names_endpoint: true,
+        managed_cluster: None,
         creation_timestamp: Some(created.to_owned()),
         uid: String::new(),
         resource_version: "1".to_owned(),

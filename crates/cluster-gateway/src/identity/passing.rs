@@ -10,6 +10,7 @@ use super::rules::{Action, Rule};
 use super::webhook::{Verdict, Webhook};
 use super::{Exchange, RuleError, Rules, RulesFile, WebhookHosts};
 use crate::authn::UserInfo;
+use crate::cache::Failure;
 use crate::request::query_value;
 use crate::status::{Error, Forbidden, ForbiddenOn};
 
@@ -158,12 +159,12 @@ async fn ask<'a>(
         Ok(Verdict::Denied(reason)) => {
             Err(forbidden(user, cluster, format!("identity rule \"{rule}\": {reason}")))
         }
-        Ok(Verdict::Busy) => {
+        Err(Failure::Busy(_)) => {
             Err(Error::TooManyRequests(format!("cluster {cluster}: {}: too many questions at once", what())))
         }
-        Err(failure) => Err(Error::IdentityWebhook {
+        Err(Failure::Unknown(cause)) => Err(Error::IdentityWebhook {
             cluster: cluster.to_owned(),
-            message: format!("{}: {failure}", what()),
+            message: format!("{}: {cause}", what()),
         }),
     }
 }

@@ -23,7 +23,7 @@ pub use settings::{WebhookHosts, Webhooks};
 
 use crate::authn::UserInfo;
 use crate::body::Body;
-use crate::cache::{Answer, Answers, Failure};
+use crate::cache::{Answer, Answers, Failure, Share};
 use crate::transport::{Transport, TransportError, TransportSpec};
 
 /// Questions that may be on their way to one webhook. More are refused rather than queued: what waits holds memory.
@@ -81,21 +81,22 @@ impl Webhook {
     /// Whom `user` is at `cluster`, remembered or asked. Callers with the same question share it.
     ///
     /// # Errors
-    /// What failed at the webhook or on the way there.
+    /// What failed at the webhook or on the way there; [`Failure::Busy`]: it was not asked.
     pub(super) async fn ask(self: &Arc<Self>, user: &UserInfo, cluster: &str) -> Result<Verdict, Failure> {
         let question = review::question(user, cluster)?;
         let key = Key { webhook: self.number, question: question.clone() };
         if let Some(verdict) = self.answers.get(&key) {
             return Ok(verdict);
         }
+        // Nobody takes all its places, and no webhook takes anybody's places at another.
+        let account = format!("{} {}", self.number, user.name);
+        let share = if user.is_anonymous() { Share::unknown(account) } else { Share::known(account) };
         let webhook = Arc::clone(self);
-        self.answers.get_or_ask(key, move || async move { webhook.look_up(question).await }).await
+        self.answers.get_or_ask(key, share, move || async move { webhook.look_up(question).await }).await
     }
 
     async fn look_up(&self, question: Bytes) -> Result<Answer<Verdict>, Failure> {
-        let Ok(_place) = self.places.try_acquire() else {
-            return Ok(Answer { value: Verdict::Busy, ttl: Duration::ZERO, bytes: 0 });
-        };
+        let _place = self.places.try_acquire().map_err(|_| Failure::Busy("this webhook"))?;
         let bytes = question.len();
         let limit = self.settings.timeout;
         let verdict = timeout(limit, self.exchange(question))

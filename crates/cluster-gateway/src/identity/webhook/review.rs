@@ -22,8 +22,6 @@ pub(in crate::identity) enum Verdict {
     User(Arc<UserInfo>),
     /// They may not go there, and why.
     Denied(Arc<str>),
-    /// It was not asked: too much is asked of it already.
-    Busy,
 }
 
 impl Verdict {
@@ -32,7 +30,6 @@ impl Verdict {
         match self {
             Self::User(user) => user.bytes(),
             Self::Denied(reason) => reason.len(),
-            Self::Busy => 0,
         }
     }
 }

@@ -73,7 +73,7 @@ impl WebhookHosts {
     }
 }
 
-/// What the webhooks of one origin share: limits of their connections, and a memory for their answers.
+/// What the webhooks of one origin share: limits of their connections, and, of annotations, a memory for their answers.
 #[derive(Debug)]
 pub struct Webhooks {
     transport: Arc<TransportOptions>,
@@ -139,7 +139,11 @@ impl Webhooks {
         Ok(Webhook {
             transport: Transport::new(settings.spec.clone(), Arc::clone(&self.transport)),
             settings,
-            answers: Arc::clone(self.answers.get_or_init(Arc::default)),
+            answers: match cluster {
+                Some(_) => Arc::clone(self.answers.get_or_init(Arc::default)),
+                // The operator has few, each for many clusters.
+                None => Arc::default(),
+            },
             number: self.next.fetch_add(1, Ordering::Relaxed),
             places: Semaphore::new(MAX_QUESTIONS),
             failing: AtomicBool::new(false),
