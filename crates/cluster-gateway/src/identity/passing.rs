@@ -50,7 +50,7 @@ impl IdentityPassing {
     #[must_use]
     pub fn new(always: bool, config: IdentityConfig) -> Self {
         let IdentityConfig { rules, file, webhook_hosts: _ } = config;
-        rules.warn_of_loose_privileges("", None);
+        rules.warn_of_loose_privileges(None, None);
         Self { always, global: ArcSwap::from_pointee(rules), file: Mutex::new(file) }
     }
 
@@ -113,7 +113,7 @@ impl IdentityPassing {
                 None => {}
                 Some(Ok(rules)) => {
                     tracing::info!(file = %file.path().display(), rules = rules.len(), "the identity rules are loaded again");
-                    rules.warn_of_loose_privileges("", Some(&self.global.load()));
+                    rules.warn_of_loose_privileges(None, Some(&self.global.load()));
                     let rules = rules.inheriting(&self.global.load());
                     self.global.store(Arc::new(rules));
                 }

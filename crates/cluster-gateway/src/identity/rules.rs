@@ -11,6 +11,8 @@ use crate::authn::UserInfo;
 
 /// Rules of one document, at most: each may hold three patterns.
 const MAX_RULES: usize = 1000;
+/// Characters of a rule's name, which stands in answers and in the log.
+const MAX_NAME: usize = 253;
 
 const PRIVILEGED: &str = "PrivilegedIdentityExchanger";
 const STATIC: &str = "StaticMappingIdentityExchanger";
@@ -145,9 +147,9 @@ impl Rules {
         self.0.iter().filter(|rule| rule.is_loosely_privileged()).map(Rule::name)
     }
 
-    /// Says which rules of `cluster` (empty: of all) give the gateway's privileges to more callers than it seems, but for
+    /// Says which rules of `cluster` (`None`: of the operator's file) give the gateway's privileges to more callers than it seems, but for
     /// those that `known` has, too (rule 155).
-    pub fn warn_of_loose_privileges(&self, cluster: &str, known: Option<&Self>) {
+    pub fn warn_of_loose_privileges(&self, cluster: Option<&str>, known: Option<&Self>) {
         let known: Vec<_> = known.into_iter().flat_map(Self::loosely_privileged).collect();
         for rule in self.loosely_privileged().filter(|rule| !known.contains(rule)) {
             tracing::warn!(
@@ -225,7 +227,13 @@ impl RawRule {
         webhooks: &Webhooks,
     ) -> Result<Rule, RuleError> {
         let webhook = self.take_webhook();
-        let name = if self.name.is_empty() { format!("number {}", index + 1) } else { self.name };
+        let number = format!("number {}", index + 1);
+        if self.name.chars().count() > MAX_NAME || self.name.chars().any(char::is_control) {
+            let problem =
+                format!("its name holds control characters, or is longer than {MAX_NAME} characters");
+            return Err(RuleError::Rule { rule: number, problem });
+        }
+        let name = if self.name.is_empty() { number } else { self.name };
         let refuse = |problem: String| RuleError::Rule { rule: format!("\"{name}\""), problem };
         let source = self.source.ok_or_else(|| refuse("it has no source".to_owned()))?;
         let source = source.compile(origin).map_err(refuse)?;
@@ -262,7 +270,8 @@ fn action(
             webhook.map(|webhook| Action::External(Arc::new(webhook)))
         }
         (other, _) => {
-            Err(format!("type \"{other}\" is unknown; expected {PRIVILEGED}, {STATIC} or {EXTERNAL}"))
+            let other: String = other.chars().take(MAX_NAME).collect();
+            Err(format!("type {other:?} is unknown; expected {PRIVILEGED}, {STATIC} or {EXTERNAL}"))
         }
     }
 }

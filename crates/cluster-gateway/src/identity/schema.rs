@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 /// The kind that stands in the document.
 const KIND: &str = "ClusterGatewayProxyConfiguration";
+/// Characters of a document that a message repeats.
+const MAX_WORDS: usize = 300;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -101,13 +103,14 @@ impl Document {
     pub(super) fn parse(yaml: &str) -> Result<Vec<RawRule>, String> {
         let document: Self = serde_saphyr::from_str(yaml).map_err(|error| {
             // The parser's report quotes the text; its first line says what is wrong and where.
-            error.to_string().lines().next().unwrap_or_default().to_owned()
+            error.to_string().lines().next().unwrap_or_default().chars().take(MAX_WORDS).collect::<String>()
         })?;
         let version = format!("{GROUP}/{VERSION}");
         for (field, given, expected) in
             [("apiVersion", &document.api_version, version.as_str()), ("kind", &document.kind, KIND)]
         {
             if let Some(given) = given.as_deref().filter(|given| !given.is_empty() && *given != expected) {
+                let given: String = given.chars().take(MAX_WORDS).collect();
                 return Err(format!("its {field} is {given:?}; expected {expected}"));
             }
         }

@@ -165,6 +165,7 @@ fn rule_154_what_is_not_understood_is_refused() {
             "groupz",
         ),
         ("{type: PrivilegedIdentityExchanger}", "no source"),
+        ("{name: \"a\\nb\", type: PrivilegedIdentityExchanger, source: {user: a}}", "number 1: its name"),
         ("{type: PrivilegedIdentityExchanger, source: {}}", "match everybody"),
         ("{type: PrivilegedIdentityExchanger, source: {userpattern: a}}", "userpattern"),
         ("{type: PrivilegedIdentityExchanger, source: {user: a}, target: {user: b}}", "no target"),

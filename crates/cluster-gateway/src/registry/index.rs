@@ -117,7 +117,7 @@ fn report(cluster: &Cluster, previous: Option<&Cluster>) {
     }
     if let Ok(rules) = &cluster.identity_rules {
         let known = previous.and_then(|previous| previous.identity_rules.as_ref().ok());
-        rules.warn_of_loose_privileges(&cluster.name, known);
+        rules.warn_of_loose_privileges(Some(&cluster.name), known);
     }
     let before = previous.map(reason);
     let now = reason(cluster);

@@ -99,8 +99,8 @@ impl Webhooks {
     fn new(hosts: WebhookHosts, addresses: AddressPolicy) -> Self {
         let transport = TransportOptions {
             dial_timeout: MAX_TIMEOUT,
-            // With HTTP/1.1 each takes one.
-            max_connections: MAX_QUESTIONS,
+            // With HTTP/1.1 each takes one; those that just end count, too.
+            max_connections: 2 * MAX_QUESTIONS,
             max_idle: MAX_QUESTIONS,
             addresses,
             ..TransportOptions::default()
