@@ -16,10 +16,10 @@ use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
-use crate::identity::{self, Rules};
+use crate::identity::IdentityPassing;
 use crate::proxy;
 use crate::record::{Recorder, Recording};
-use crate::registry::{Cluster, Registry};
+use crate::registry::Registry;
 use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
 };
@@ -49,15 +49,6 @@ pub struct Gateway {
     pub upgraded: TaskTracker,
     /// Set once the process is stopping.
     pub stopping: Arc<AtomicBool>,
-}
-
-/// Whether callers' identities are passed on to members.
-#[derive(Debug, Default)]
-pub struct IdentityPassing {
-    /// For every request (feature gate `ClientIdentityPenetration`); else only with `?impersonate=true` (rule 106).
-    pub always: bool,
-    /// Rules for all clusters; a cluster's own come first.
-    pub global: Rules,
 }
 
 impl Gateway {
@@ -168,7 +159,9 @@ impl Gateway {
         let cluster = self.registry.get(&permit.target().path.cluster)?;
         recording.cluster(&cluster.name);
         let upstream = cluster.upstream()?;
-        let identity = self.identity.exchange(permit.user(), &cluster, parts.uri.query())?;
+        let own_rules = &cluster.identity_rules;
+        let passing = self.identity.exchange(permit.user(), &cluster.name, own_rules, parts.uri.query());
+        let identity = passing.await?;
         let observer = permit.target().upgrade.then(|| recording.observer());
         let exchange = proxy::Exchange { permit, upstream, identity, tasks: &self.upgraded, observer };
         proxy::forward(exchange, parts, body, connection.peer()).await
@@ -208,27 +201,6 @@ impl Gateway {
         };
         let answered = matches!(info, RequestInfo::Document(target) if open(&target.path));
         if self.stopping.load(Ordering::Relaxed) && !answered { Err(Error::ShuttingDown) } else { Ok(()) }
-    }
-}
-
-impl IdentityPassing {
-    /// Rules that could not be read close this cluster to passed-on identities (rule 154).
-    fn exchange<'a>(
-        &'a self,
-        user: &'a UserInfo,
-        cluster: &'a Cluster,
-        query: Option<&str>,
-    ) -> Result<identity::Exchange<'a>, Error> {
-        let asked =
-            || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
-        if !self.always && !asked() {
-            return Ok(identity::Exchange::Gateway);
-        }
-        let own = cluster.identity_rules.as_ref().map_err(|reason| Error::Member {
-            cluster: cluster.name.clone(),
-            message: format!("invalid proxy configuration: {reason}"),
-        })?;
-        identity::exchange(user, &cluster.name, [own, &self.global])
     }
 }
 

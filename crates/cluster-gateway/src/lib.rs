@@ -12,9 +12,9 @@ pub mod gateway;
 pub mod api;
 pub mod proxy;
 pub mod registry;
+pub mod identity;
 pub mod transport;
 pub mod credential;
-pub mod identity;
 pub mod record;
 pub mod audit;
 

@@ -22,7 +22,8 @@ use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
-use crate::gateway::{Gateway, IdentityPassing};
+use crate::gateway::Gateway;
+use crate::identity::{IdentityPassing, Webhooks};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
 use crate::server::{Handler, Listener, TlsReloader};
@@ -107,12 +108,12 @@ impl Server {
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
         let health = followed.health_records();
-        let ingredients =
-            Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
+        let ingredients = Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
         followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
+        tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
         }
@@ -186,13 +187,6 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let stopping = Arc::new(AtomicBool::new(false));
-    for rule in config.identity_rules.loosely_privileged() {
-        tracing::warn!(
-            rule,
-            "this privileged identity rule names neither an exact user or group nor a pattern with ^ and $; it may \
-             match more callers than meant"
-        );
-    }
     let api = Api::new(ApiConfig {
         version: VersionInfo::current(),
         secure_port: address.port(),
@@ -224,10 +218,7 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
         authz,
         api,
         registry,
-        identity: IdentityPassing {
-            always: config.gates.client_identity_penetration,
-            global: config.identity_rules.clone(),
-        },
+        identity: IdentityPassing::new(config.gates.client_identity_penetration, config.identity.clone()),
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
@@ -273,8 +264,14 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
         transport: Arc::new(transport),
+        webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
     };
     Index::new(Arc::clone(&gateway.registry), policy)
+}
+
+async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {
+    gateway.identity.follow(poll).await;
+    Ok(())
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.

@@ -125,6 +125,13 @@ pub enum Error {
     },
     /// The member answered an upgrade with something that is neither 101 nor an error (rule 186).
     InvalidUpgradeResponse(StatusCode),
+    /// The webhook that must say as whom the member sees the request gave no usable answer.
+    IdentityWebhook {
+        /// Name of the cluster.
+        cluster: String,
+        /// Which rule, which webhook, and what failed there.
+        message: String,
+    },
     /// The hub could not be asked.
     Hub(String),
     /// A handler panicked (rule 117).
@@ -162,6 +169,8 @@ pub enum Blame {
     Hub,
     /// The member cluster, its registration, or the way to it.
     Member,
+    /// An identity webhook, or the way to it.
+    Webhook,
     /// The gateway.
     Us,
 }
@@ -174,6 +183,7 @@ impl Blame {
             Self::Caller => "caller",
             Self::Hub => "hub",
             Self::Member => "member",
+            Self::Webhook => "webhook",
             Self::Us => "gateway",
         }
     }
@@ -190,6 +200,7 @@ impl Error {
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_) => Blame::Member,
+            Self::IdentityWebhook { .. } => Blame::Webhook,
             Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
             _ => Blame::Caller,
         }
@@ -223,6 +234,7 @@ impl Error {
             | Self::Dial(_)
             | Self::Member { .. }
             | Self::InvalidUpgradeResponse(_)
+            | Self::IdentityWebhook { .. }
             | Self::Hub(_)
             | Self::Panic
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -246,6 +258,7 @@ impl Error {
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
         })
     }
@@ -347,7 +360,9 @@ impl fmt::Display for Error {
             Self::ClusterUnusable { cluster, reason } => {
                 write!(f, "cluster {cluster} cannot be used: {reason}")
             }
-            Self::Member { cluster, message } | Self::MemberTimeout { cluster, message } => {
+            Self::Member { cluster, message }
+            | Self::MemberTimeout { cluster, message }
+            | Self::IdentityWebhook { cluster, message } => {
                 write!(f, "cluster {cluster}: {message}")
             }
             Self::InvalidUpgradeResponse(code) => {

@@ -18,7 +18,7 @@ use crate::credential::Credential;
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
-use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
+use crate::transport::{Endpoint, Peer, Transport, TransportSpec, Verification};
 
 mod compressed;
 mod documents;
@@ -184,6 +184,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     let transport = Transport::new(spec, Arc::default());
     Cluster {

@@ -18,7 +18,7 @@ use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
-use crate::identity::Rules;
+use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::record::{Recorder, Served};
 use crate::registry::ClustersDirectory;
@@ -148,8 +148,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         }),
         authorization: AuthorizationConfig::default(),
         gates: FeatureGates::default(),
-        identity_rules: Rules::default(),
         audit: None,
+        identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         shutdown_delay: Duration::ZERO,

@@ -27,7 +27,7 @@ type Series = HashMap<Labels, Arc<Histogram>>;
 #[derive(Debug, Default)]
 pub struct Metrics {
     proxied: ArcSwap<Series>,
-    failures: [AtomicU64; 4],
+    failures: [AtomicU64; 5],
 }
 
 /// A gauge that is read when the metrics are.
@@ -137,7 +137,7 @@ impl Snapshot {
                 (labels.clone(), histogram.counts(), seconds)
             })
             .collect();
-        let blames = [Blame::Caller, Blame::Hub, Blame::Member, Blame::Us];
+        let blames = [Blame::Caller, Blame::Hub, Blame::Member, Blame::Webhook, Blame::Us];
         let failures =
             blames.map(|blame| (blame, metrics.failures[blame as usize].load(Ordering::Relaxed))).to_vec();
         let audit = audit.map(|counts| AuditCounts {

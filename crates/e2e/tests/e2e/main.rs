@@ -11,6 +11,7 @@ mod documents;
 mod failures;
 mod harness;
 mod health;
+mod identity;
 mod isolation;
 mod lifecycle;
 mod members;

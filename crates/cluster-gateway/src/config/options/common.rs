@@ -15,9 +15,14 @@ pub struct CommonOptions {
     pub allow_insecure_clusters: bool,
 
     /// Identity rules for all clusters (a ClusterGatewayProxyConfiguration, YAML); used where the caller's identity is
-    /// passed on
+    /// passed on; read again when it changes
     #[arg(long, value_name = "FILE", help_heading = "Clusters")]
     pub cluster_gateway_proxy_config: Option<PathBuf>,
+
+    /// Hosts that clusters may name as identity webhooks in their annotations: HOST[:PORT], *.DOMAIN[:PORT]; 443 without a
+    /// port [default: none, only the file of --cluster-gateway-proxy-config may name webhooks]
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', help_heading = "Clusters")]
+    pub identity_webhook_hosts: Vec<String>,
 
     /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]

@@ -4,7 +4,7 @@ use cluster_gateway::authn::AuthenticationConfig;
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::serve::Server;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -41,7 +41,7 @@ async fn start(hub: &FakeHub) -> Server {
         },
         gates: FeatureGates::default(),
         audit: None,
-        identity_rules: Rules::default(),
+        identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         shutdown_delay: Duration::ZERO,

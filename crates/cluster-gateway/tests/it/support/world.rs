@@ -9,7 +9,7 @@ use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use k8s_openapi::ByteString;
@@ -31,7 +31,7 @@ pub(crate) const TOKEN: &str = "member-token";
 pub(crate) struct Setup<'s> {
     pub(crate) member: Options<'s>,
     pub(crate) gates: FeatureGates,
-    pub(crate) rules: Rules,
+    pub(crate) identity: IdentityConfig,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
     pub(crate) audit: Option<AuditConfig>,
@@ -46,7 +46,7 @@ impl Default for Setup<'_> {
         Self {
             member: Options::default(),
             gates: FeatureGates::default(),
-            rules: Rules::default(),
+            identity: IdentityConfig::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
             audit: None,
@@ -103,8 +103,8 @@ impl World {
             }),
             authorization: setup.authorization,
             gates: setup.gates,
-            identity_rules: setup.rules,
             audit: setup.audit,
+            identity: setup.identity,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
