@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cluster_gateway_client::{BASE_PATH, GROUP};
+use cluster_gateway_client::GROUP;
 use http::request::Parts;
 use http::{Method, Response};
 
@@ -17,9 +17,11 @@ use crate::request::{DocumentTarget, ResourceTarget, Verb};
 use crate::status::Error;
 
 mod cluster_gateways;
+mod compress;
 mod discovery;
 mod encode;
 mod health;
+mod health_record;
 mod index;
 mod metrics;
 mod negotiate;
@@ -36,6 +38,7 @@ mod yaml;
 mod tests;
 
 pub use health::Condition;
+pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
 pub use version::VersionInfo;
 
@@ -52,6 +55,8 @@ pub struct ApiConfig {
     pub secure_port: u16,
     /// Feature gate `HealthinessCheck`: whether recorded health is shown (rule 211).
     pub healthiness_check: bool,
+    /// Whether the hub itself is listed among the virtual clusters (rule 214).
+    pub list_control_plane: bool,
     /// Whether the clusters have been read from the hub. Until then `/readyz` fails (rule 16) and no cluster is said
     /// to exist or not to exist.
     pub synced: Condition,
@@ -61,6 +66,8 @@ pub struct ApiConfig {
     pub clusters: Clusters,
     /// The body of `/metrics` (rule 6).
     pub metrics: Metrics,
+    /// Where health is recorded (rule 232); `None`: there is no hub, and writes are refused.
+    pub health: Option<Arc<dyn HealthRecords>>,
 }
 
 /// Answers every request that is not for a member.
@@ -71,9 +78,11 @@ pub struct Api {
     checks: health::Checks,
     index: bytes::Bytes,
     healthiness_check: bool,
+    list_control_plane: bool,
     synced: Condition,
     clusters: Clusters,
     metrics: Metrics,
+    health: Option<Arc<dyn HealthRecords>>,
 }
 
 impl Api {
@@ -88,33 +97,54 @@ impl Api {
             index: index::render(&checks),
             checks,
             healthiness_check: config.healthiness_check,
+            list_control_plane: config.list_control_plane,
             synced: config.synced,
             clusters: config.clusters,
             metrics: config.metrics,
+            health: config.health,
         }
     }
 
     /// Answers a request for a resource.
     ///
     /// # Errors
-    /// What rules 197-228 say of it; [`Error::NotSynced`] before the clusters have been read.
+    /// What rules 197-234 say of it; [`Error::NotSynced`] before the clusters have been read.
     pub async fn serve(
         &self,
         permit: &Permit<ResourceTarget>,
         parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Error> {
-        // Nothing that is answered today has a body worth reading.
+        let response = self.answer(permit.target(), parts, body).await?;
+        Ok(compress::large(&parts.headers, response).await)
+    }
+
+    async fn answer(
+        &self,
+        target: &ResourceTarget,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response<Body>, Error> {
+        let writes = matches!(parts.method, Method::PUT | Method::PATCH);
+        if writes && target.is_ours() && matches!(Route::of(target), Some(Route::Health)) {
+            return health_record::write(self, &target.name, parts, body).await;
+        }
+        // Nothing else has a body worth reading.
         drop(body);
-        self.resource(permit.target(), parts)
+        self.resource(target, parts)
     }
 
     /// Answers a request for anything that is no resource.
     ///
     /// # Errors
     /// [`Error::UnknownPath`], [`Error::MethodNotAllowed`], [`Error::NotAcceptable`].
-    pub fn document(&self, permit: &Permit<DocumentTarget>, parts: &Parts) -> Result<Response<Body>, Error> {
-        self.path(&permit.target().path, parts)
+    pub async fn document(
+        &self,
+        permit: &Permit<DocumentTarget>,
+        parts: &Parts,
+    ) -> Result<Response<Body>, Error> {
+        let response = self.path(&permit.target().path, parts)?;
+        Ok(compress::large(&parts.headers, response).await)
     }
 
     fn path(&self, path: &str, parts: &Parts) -> Result<Response<Body>, Error> {
@@ -152,7 +182,7 @@ impl Api {
                 Ok(index::not_found(&self.index))
             };
         }
-        let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
+        let route = Route::of(target).ok_or(Error::UnknownPath)?;
         only_get(&parts.method)?;
         match route {
             Route::ClusterGateways => cluster_gateways::list(self, target, parts),
@@ -195,8 +225,8 @@ enum Route {
 }
 
 impl Route {
-    fn of(target: &ResourceTarget, parts: &Parts) -> Option<Self> {
-        if target.trailing || !target.namespace.is_empty() || is_special_verb(parts.uri.path()) {
+    fn of(target: &ResourceTarget) -> Option<Self> {
+        if target.trailing || !target.namespace.is_empty() || target.special {
             return None;
         }
         // The name of a list is not from the path: it is what its field selector narrows it to (rule 91).
@@ -211,13 +241,6 @@ impl Route {
             _ => None,
         }
     }
-}
-
-/// Whether a path is of the old forms `…/watch/RESOURCE` and `…/proxy/RESOURCE`, at which nothing is served.
-fn is_special_verb(path: &str) -> bool {
-    let verb = path.trim_start_matches('/').strip_prefix(&BASE_PATH[1..]).unwrap_or_default();
-    let verb = verb.trim_start_matches('/').split('/').next().unwrap_or_default();
-    matches!(verb, "watch" | "proxy")
 }
 
 /// Rule 219. A HEAD is a GET whose body is not sent.

@@ -16,11 +16,11 @@ use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
-use crate::identity::{self, Rules};
+use crate::identity::IdentityPassing;
 use crate::limits::{Limits, MAX_HEADERS, Place};
 use crate::proxy;
 use crate::record::{Recorder, Recording};
-use crate::registry::{Cluster, Registry};
+use crate::registry::Registry;
 use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
 };
@@ -53,15 +53,6 @@ pub struct Gateway {
     pub draining: AtomicBool,
     /// Whether they are told to come back (rule 133).
     pub send_retry_after: bool,
-}
-
-/// Whether callers' identities are passed on to members.
-#[derive(Debug, Default)]
-pub struct IdentityPassing {
-    /// For every request (feature gate `ClientIdentityPenetration`); else only with `?impersonate=true` (rule 106).
-    pub always: bool,
-    /// Rules for all clusters; a cluster's own come first.
-    pub global: Rules,
 }
 
 impl Gateway {
@@ -101,6 +92,7 @@ impl Gateway {
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
         self.refuse_while_draining(connection, &info)?;
+        recording.received(connection, &info, &parts);
         let limit = deadline(&info, &parts, self.limits.request_timeout())?;
         let answer = self.route(connection, info, parts, body, uri, recording);
         match limit {
@@ -125,24 +117,25 @@ impl Gateway {
     ) -> Result<Response<Body>, Error> {
         let user = self.authenticate(connection, &info, &mut parts).await?;
         let warning = parts.extensions.remove::<Warning>();
-        let user = self.authz.impersonate(user, &mut parts, uri).await?;
-        recording.user(&user.name);
-        if let RequestInfo::Proxy(target) = &info {
-            recording.proxied(&parts.method, target, parts.uri.query());
+        if let Some(room) = recording.authenticated(&user) {
+            room.await;
         }
+        let user = self.authz.impersonate(user, &mut parts, uri).await?;
+        recording.user(&user);
         let place = self.limits.admit(&info, &user)?;
         let response = match info {
             RequestInfo::Proxy(target) => {
                 let permit = self.authz.authorize(user, target, uri).await?;
+                recording.allowed(permit.reason());
                 self.proxy(&permit, place, parts, body, connection, recording).await?
             }
             // Boxed: a proxied request's future must not be as large as theirs.
             RequestInfo::Resource(target) => {
-                let answer = Box::pin(self.resource(user, target, &parts, body, uri)).await?;
+                let answer = Box::pin(self.resource(user, target, &parts, body, uri, recording)).await?;
                 uncached(answer).map(|body| body.holding(place))
             }
             RequestInfo::Document(target) => {
-                let answer = Box::pin(self.document(user, target, &parts, uri)).await?;
+                let answer = Box::pin(self.document(user, target, &parts, uri, recording)).await?;
                 uncached(answer).map(|body| body.holding(place))
             }
         };
@@ -181,7 +174,9 @@ impl Gateway {
         let upstream = cluster.upstream()?;
         let upgrade = permit.target().upgrade;
         let place = self.limits.admit_to(place, &cluster.name, &cluster.in_flight, permit.user(), upgrade)?;
-        let identity = self.identity.exchange(permit.user(), &cluster, parts.uri.query())?;
+        let own_rules = &cluster.identity_rules;
+        let passing = self.identity.exchange(permit.user(), &cluster.name, own_rules, parts.uri.query());
+        let identity = passing.await?;
         let observer = upgrade.then(|| recording.observer());
         let exchange = proxy::Exchange {
             permit,
@@ -202,8 +197,10 @@ impl Gateway {
         parts: &Parts,
         body: Body,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
+        recording.allowed(permit.reason());
         self.api.serve(&permit, parts, body).await
     }
 
@@ -213,9 +210,11 @@ impl Gateway {
         target: DocumentTarget,
         parts: &Parts,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
-        self.api.document(&permit, parts)
+        recording.allowed(permit.reason());
+        self.api.document(&permit, parts).await
     }
 
     /// Rule 132: what still comes on kept connections while the process drains.
@@ -232,27 +231,6 @@ impl Gateway {
         }
         connection.close_when_idle();
         Err(Error::ComeBack)
-    }
-}
-
-impl IdentityPassing {
-    /// Rules that could not be read close this cluster to passed-on identities (rule 154).
-    fn exchange<'a>(
-        &'a self,
-        user: &'a UserInfo,
-        cluster: &'a Cluster,
-        query: Option<&str>,
-    ) -> Result<identity::Exchange<'a>, Error> {
-        let asked =
-            || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
-        if !self.always && !asked() {
-            return Ok(identity::Exchange::Gateway);
-        }
-        let own = cluster.identity_rules.as_ref().map_err(|reason| Error::Member {
-            cluster: cluster.name.clone(),
-            message: format!("invalid proxy configuration: {reason}"),
-        })?;
-        identity::exchange(user, &cluster.name, [own, &self.global])
     }
 }
 

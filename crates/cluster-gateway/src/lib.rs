@@ -12,14 +12,16 @@ pub mod gateway;
 pub mod api;
 pub mod proxy;
 pub mod registry;
+pub mod identity;
 pub mod transport;
 pub mod credential;
-pub mod identity;
 pub mod record;
+pub mod audit;
 pub mod limits;
 
 pub mod authz;
 pub mod authn;
+pub mod certificate;
 pub mod hub;
 pub mod cache;
 
@@ -27,6 +29,7 @@ pub mod manifest;
 pub mod status;
 pub mod request;
 pub mod body;
+pub mod keepalive;
 pub mod issuer;
 pub mod pki;
 pub mod io;

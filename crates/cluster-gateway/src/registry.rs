@@ -1,6 +1,6 @@
 //! Which clusters exist: a source of Secrets (the hub, or a directory), turned into immutable snapshots behind one pointer.
 //!
-//! One task writes; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
+//! One task writes, also where it follows two kinds of objects; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
 //! reason, so that it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
 
 use std::sync::Arc;
@@ -10,17 +10,19 @@ use arc_swap::ArcSwap;
 
 mod cluster;
 mod directory;
-mod endpoint;
 mod entry;
 mod index;
+mod managed_cluster;
+mod ocm;
 mod parse;
 mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
-pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use index::Index;
+pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
+pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
 pub use source::SecretSource;
 
@@ -33,7 +35,8 @@ pub struct Registry {
     synced: AtomicBool,
 }
 
-/// All clusters at one moment, sorted by name.
+/// All clusters at one moment, sorted by name. Those of which there is only a ManagedCluster are seen by nobody who does
+/// not ask for them.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     clusters: Vec<Arc<Cluster>>,
@@ -85,28 +88,39 @@ impl Snapshot {
         Self { clusters: by_name.into_values().collect() }
     }
 
-    /// The cluster of this name.
+    /// The registered cluster of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
+        self.get_virtual(name).filter(|cluster| cluster.registered)
+    }
+
+    /// All registered clusters, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.iter_virtual().filter(|cluster| cluster.registered)
+    }
+
+    /// The cluster of this name, registered or not: what there is a virtual cluster of (rule 214).
+    #[must_use]
+    pub fn get_virtual(&self, name: &str) -> Option<&Arc<Cluster>> {
         let index = self.clusters.binary_search_by(|cluster| cluster.name.as_str().cmp(name)).ok()?;
         self.clusters.get(index)
     }
 
-    /// All clusters, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
+    /// All clusters, registered or not, sorted by name.
+    pub fn iter_virtual(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         self.clusters.iter()
     }
 
-    /// How many clusters there are.
+    /// How many clusters are registered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clusters.len()
+        self.iter().count()
     }
 
-    /// Whether there is none.
+    /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
+        self.iter().next().is_none()
     }
 }
 

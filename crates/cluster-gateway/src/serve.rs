@@ -17,12 +17,14 @@ use tokio_util::task::TaskTracker;
 
 use sources::{Sources, forever};
 
-use crate::api::{Api, ApiConfig, VersionInfo};
+use crate::api::{Api, ApiConfig, HealthRecords, VersionInfo};
+use crate::audit::Auditor;
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
-use crate::config::Config;
-use crate::gateway::{Gateway, IdentityPassing};
+use crate::config::{Config, Mode};
+use crate::gateway::Gateway;
+use crate::identity::{IdentityPassing, Webhooks};
 use crate::limits::Limits;
 use crate::proxy::Hop;
 use crate::record::Recorder;
@@ -34,6 +36,8 @@ use crate::transport::{AddressPolicy, TransportOptions};
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last bytes of answers to leave.
 const FLUSH: Duration = Duration::from_millis(500);
+/// How long a stop waits for audit events to be written.
+const AUDIT_FLUSH: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, as a failure.
 ///
@@ -97,7 +101,10 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub async fn start_recorded(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
+    pub async fn start_recorded(config: Config, mut recorder: Recorder) -> anyhow::Result<Self> {
+        if let Some(audit) = config.audit.clone() {
+            recorder.audit = Some(Arc::new(Auditor::start(audit).await?));
+        }
         let Sources { authn, authz, tls, tls_files, followed } = Sources::open(&config).await?;
         let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
             format!("cannot listen on {}; is the port taken or privileged?", config.address)
@@ -105,10 +112,22 @@ impl Server {
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
         let stopping = Arc::new(AtomicBool::new(false));
-        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, (&loaded, &stopping)));
+        let health = followed.health_records();
+        let ingredients = Ingredients {
+            authn,
+            authz,
+            recorder,
+            health,
+            address,
+            tls: &tls,
+            loaded: &loaded,
+            stopping: &stopping,
+        };
+        let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
-        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
+        followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
+        tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
         }
@@ -164,31 +183,37 @@ impl Server {
         self.connections.close();
         // Connections with open watches do not end by themselves; they are cut.
         let _ = tokio::time::timeout(FLUSH, self.connections.wait()).await;
+        if let Some(audit) = &self.gateway.recorder.audit {
+            audit.flush(AUDIT_FLUSH).await;
+        }
     }
 }
 
-fn gateway(
-    config: &Config,
+/// What a [`Gateway`] is made of besides the configuration.
+struct Ingredients<'s> {
     authn: Authenticator,
     authz: Authorizer,
     recorder: Recorder,
+    health: Option<Arc<dyn HealthRecords>>,
     address: SocketAddr,
-    (loaded, stopping): (&Arc<AtomicBool>, &Arc<AtomicBool>),
-) -> Gateway {
+    tls: &'s Arc<TlsReloader>,
+    loaded: &'s Arc<AtomicBool>,
+    stopping: &'s Arc<AtomicBool>,
+}
+
+fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
+    let Ingredients { authn, authz, recorder, health, address, tls, loaded, stopping } = ingredients;
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let limits = Arc::new(Limits::new(config.limits.clone()));
-    for rule in config.identity_rules.loosely_privileged() {
-        tracing::warn!(
-            rule,
-            "this privileged identity rule names neither an exact user or group nor a pattern with ^ and $; it may \
-             match more callers than meant"
-        );
-    }
     let api = Api::new(ApiConfig {
         version: VersionInfo::current(),
         secure_port: address.port(),
         healthiness_check: config.gates.healthiness_check,
+        list_control_plane: match &config.mode {
+            Mode::Hub(mode) => mode.list_control_plane,
+            Mode::Standalone(_) => true,
+        },
         synced: {
             let (registry, loaded) = (Arc::clone(&registry), Arc::clone(loaded));
             Arc::new(move || registry.synced() && loaded.load(Ordering::Relaxed))
@@ -202,20 +227,18 @@ fn gateway(
             Arc::new(move || registry.snapshot())
         },
         metrics: {
-            let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
+            let (registry, recorder, tls) = (Arc::clone(&registry), Arc::clone(&recorder), Arc::clone(tls));
             let limits = Arc::clone(&limits);
-            Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits))
+            Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits, tls.not_after()))
         },
+        health,
     });
     Gateway {
         authn,
         authz,
         api,
         registry,
-        identity: IdentityPassing {
-            always: config.gates.client_identity_penetration,
-            global: config.identity_rules.clone(),
-        },
+        identity: IdentityPassing::new(config.gates.client_identity_penetration, config.identity.clone()),
         limits,
         hop: Hop::default(),
         recorder,
@@ -229,9 +252,18 @@ fn gateway(
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
-    let policy =
-        ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
+    let policy = ClusterPolicy {
+        allow_insecure: config.allow_insecure_clusters,
+        merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
+        transport: Arc::new(transport),
+        webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
+    };
     Index::new(Arc::clone(&gateway.registry), policy)
+}
+
+async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {
+    gateway.identity.follow(poll).await;
+    Ok(())
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.

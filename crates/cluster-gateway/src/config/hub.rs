@@ -1,5 +1,6 @@
 //! The settings of `apiserver`.
 
+use super::certificate;
 use super::{ApiserverOptions, Common, Config, ConfigError, HubMode, Mode, POLL, address, check_files};
 use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
 use crate::authz::AuthorizationConfig;
@@ -19,14 +20,15 @@ impl Config {
             String::new()
         });
         check_hub_files(&options, &mut mistakes);
-        refuse_unsupported(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
+        let tls = common.tls.or_else(|| certificate::in_directory(options.cert_dir.as_deref()));
+        let certificate = certificate::resolve(&options, tls.as_ref(), &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
         }
         Ok(Self {
             address,
-            tls: common.tls,
+            tls,
             allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
             authorization: AuthorizationConfig {
                 allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
@@ -35,6 +37,7 @@ impl Config {
             },
             mode: Mode::Hub(HubMode {
                 secret_namespace,
+                certificate,
                 authentication: AuthenticationConfig {
                     client_ca_file: options.common.client_ca_file,
                     request_header,
@@ -49,9 +52,12 @@ impl Config {
                     authorization_kubeconfig: options.authorization_kubeconfig,
                     user_agent: options.user_agent,
                 },
+                ocm_integration: options.ocm_integration,
+                list_control_plane: options.virtual_clutser_with_control_plane,
             }),
             gates: common.gates,
-            identity_rules: common.identity_rules,
+            audit: common.audit,
+            identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             limits: common.limits,
             shutdown_delay: options.common.shutdown_delay_duration,
@@ -71,20 +77,8 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
     check_files(&files, mistakes);
 }
 
-/// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
-fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    for (given, flag) in [
-        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
-        (options.ocm_integration, "--ocm-integration"),
-    ] {
-        if given {
-            mistakes.push(format!("{flag} is not supported by this version; remove it"));
-        }
-    }
-}
-
 /// Namespace of the pod, as Kubernetes mounts it; the original's default.
-fn own_namespace() -> Option<String> {
+pub(super) fn own_namespace() -> Option<String> {
     let path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
@@ -111,5 +105,37 @@ fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Req
         uid_headers: options.requestheader_uid_headers.clone(),
         group_headers: options.requestheader_group_headers.clone(),
         extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: ApiserverOptions,
+    }
+
+    fn mode(flags: &[&str]) -> HubMode {
+        let line = ["apiserver", "--secret-namespace=ns"].iter().chain(flags);
+        let config = Config::for_hub(Line::parse_from(line).options).unwrap();
+        let Mode::Hub(mode) = config.mode else { panic!("not a server of a hub") };
+        mode
+    }
+
+    #[test]
+    fn rule_135_switches_of_the_original_have_its_defaults_and_can_be_turned() {
+        let switches = |flags: &[&str]| {
+            let mode = mode(flags);
+            (mode.ocm_integration, mode.list_control_plane)
+        };
+        assert_eq!(switches(&[]), (false, true));
+        assert_eq!(switches(&["--ocm-integration", "--virtual-clutser-with-control-plane"]), (true, true));
+        let turned = ["--ocm-integration=true", "--virtual-clutser-with-control-plane=false"];
+        assert_eq!(switches(&turned), (true, false));
     }
 }

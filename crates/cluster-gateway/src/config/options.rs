@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+mod audit;
 mod common;
 mod limits;
 mod standalone;
 
+pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
 pub use limits::LimitOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
@@ -28,13 +30,13 @@ pub struct ApiserverOptions {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub allow_loopback_clusters: Option<bool>,
 
-    /// Also take clusters from Open Cluster Management's ManagedClusters (not supported by this version)
+    /// Take endpoint and CA of a cluster from Open Cluster Management's ManagedCluster of its name, if there is one
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub ocm_integration: bool,
 
-    /// Authorize the proxied request itself at the hub, too (not supported by this version)
-    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
-    pub authorize_proxy_subpath: bool,
+    /// Show the hub itself as the virtual cluster "local" (spelt as in the original)
+    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
+    pub virtual_clutser_with_control_plane: bool,
 
     /// Address to listen on
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Serving")]
@@ -43,6 +45,23 @@ pub struct ApiserverOptions {
     /// Port to serve HTTPS on; 0 lets the system choose one
     #[arg(long, value_name = "PORT", default_value_t = 443, help_heading = "Serving")]
     pub secure_port: u16,
+
+    /// Directory that may hold apiserver.crt and apiserver.key; they are served if they are there
+    #[arg(long, value_name = "DIR", help_heading = "Serving")]
+    pub cert_dir: Option<PathBuf>,
+
+    /// Service that the hub finds this gateway by. For it, without certificate files, a certificate is made that renews
+    /// itself, and the APIService's caBundle is kept right [default: cluster-gateway in a cluster, none with --kubeconfig]
+    #[arg(long, value_name = "NAME", help_heading = "Serving")]
+    pub service_name: Option<String>,
+
+    /// Namespace of that Service, and of the Secret and the Lease of its certificate [default: the pod's own namespace]
+    #[arg(long, value_name = "NAMESPACE", help_heading = "Serving")]
+    pub service_namespace: Option<String>,
+
+    /// Other names and addresses that clients use, for that certificate
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', help_heading = "Serving")]
+    pub advertise_host: Vec<String>,
 
     /// Kubeconfig of the hub [default: the pod's service account]
     #[arg(long, value_name = "FILE", help_heading = "Hub")]

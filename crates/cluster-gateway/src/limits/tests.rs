@@ -1,5 +1,5 @@
 use super::*;
-use crate::request::{DocumentTarget, ProxyTarget};
+use crate::request::DocumentTarget;
 
 fn parse(method: &str, uri: &str) -> RequestInfo {
     let request = http::Request::builder().method(method).uri(uri).body(()).expect("a request");
@@ -8,8 +8,9 @@ fn parse(method: &str, uri: &str) -> RequestInfo {
 
 fn proxied(upgrade: bool) -> RequestInfo {
     let uri = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/m/proxy/x";
-    let RequestInfo::Proxy(target) = parse("GET", uri) else { panic!("not proxied") };
-    RequestInfo::Proxy(ProxyTarget { upgrade, ..target })
+    let RequestInfo::Proxy(mut target) = parse("GET", uri) else { panic!("not proxied") };
+    target.upgrade = upgrade;
+    RequestInfo::Proxy(target)
 }
 
 fn user(name: &str, groups: &[&str]) -> UserInfo {

@@ -16,7 +16,9 @@ use serde_json::Value;
 use self::fake_member::{FakeMember, Options, Protocols};
 use super::*;
 use crate::credential::Credential;
-use crate::transport::{AddressPolicy, Endpoint, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
+};
 
 const BOTH: [Protocols; 2] = [Protocols::Both, Protocols::Http1];
 
@@ -31,6 +33,7 @@ fn upstream(member: &FakeMember) -> Upstream {
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     let addresses = AddressPolicy { allow_loopback: true };
     let options = Arc::new(TransportOptions { addresses, ..TransportOptions::default() });
@@ -47,6 +50,16 @@ fn peer() -> SocketAddr {
     "10.1.2.3:999".parse().expect("an address")
 }
 
+fn outbound<'o>(
+    upstream: &'o Upstream,
+    method: &'o Method,
+    path: &'o str,
+    query: Option<&'o str>,
+    hop: &'o Hop,
+) -> Outbound<'o> {
+    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway, hop }
+}
+
 /// Forwards to `path`; the request's own path does not matter.
 async fn send(
     upstream: &Upstream,
@@ -55,9 +68,8 @@ async fn send(
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
-    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway, hop: &Hop::default() }
-        .forward(parts, body, peer())
-        .await
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    outbound(upstream, &method, path, uri.query(), &Hop::default()).forward(parts, body, peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

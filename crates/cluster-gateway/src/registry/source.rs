@@ -1,15 +1,16 @@
-//! Secrets of the hub as events: list, then watch, for ever.
+//! Secrets of the hub as events: list, then watch, for ever. Its ManagedClusters come in between: one task writes.
 
 use std::time::Duration;
 
 use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
+use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 
 use super::Index;
+use super::ocm::{ManagedClusterSource, Reader};
 
 /// The labelled Secrets of one namespace.
 #[derive(Debug, Clone)]
@@ -21,44 +22,48 @@ pub struct SecretSource {
 }
 
 impl SecretSource {
-    /// Feeds `index` until the process ends. A broken watch is taken up again with backoff; until then the last
-    /// snapshot stays in force.
-    pub async fn run(self, client: kube::Client, index: Index) {
-        let secrets: Api<Secret> = Api::namespaced(client, &self.namespace);
+    /// Feeds `index` with the Secrets, and the ManagedClusters as `managed` says, until the process ends. A broken watch
+    /// is taken up again with backoff; until then the last snapshot stays in force.
+    pub async fn run(self, client: kube::Client, index: Index, managed: ManagedClusterSource) {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
         let config = watcher::Config::default().labels(LABEL_CREDENTIAL_TYPE).page_size(500);
-        let events = watch(secrets, config).default_backoff();
-        self.consume(events, index).await;
+        let secrets = watch(secrets, config).default_backoff().map(Change::Secret);
+        let changes = stream::select(secrets, managed.changes(client).map(Change::ManagedCluster));
+        self.consume(changes, index, Reader::new(managed)).await;
     }
 
-    async fn consume(
-        self,
-        events: impl Stream<Item = Result<Event<Secret>, watcher::Error>> + Send,
-        mut index: Index,
-    ) {
-        let mut events = std::pin::pin!(events);
+    async fn consume(self, changes: impl Stream<Item = Change> + Send, mut index: Index, mut reader: Reader) {
+        let mut changes = std::pin::pin!(changes);
         let mut listed = Vec::new();
         let mut failures = Failures::default();
-        while let Some(event) = events.next().await {
-            let mut next = Some(event);
+        while let Some(change) = changes.next().await {
+            let mut next = Some(change);
             let mut changed = false;
-            while let Some(event) = next {
-                match event {
-                    Ok(event) => {
+            while let Some(change) = next {
+                match change {
+                    Change::Secret(Ok(event)) => {
                         // A watch that starts over says `Init` before it has reached anybody.
                         if !matches!(event, Event::Init) {
                             failures.recovered(&self);
                         }
                         changed |= handle(event, &mut index, &mut listed);
                     }
-                    Err(error) => failures.failed(&self, &error),
+                    Change::Secret(Err(error)) => failures.failed(&self, &error),
+                    Change::ManagedCluster(item) => changed |= reader.handle(item, &mut index),
                 }
-                next = events.next().now_or_never().flatten();
+                next = changes.next().now_or_never().flatten();
             }
             if changed {
                 index.publish();
             }
         }
     }
+}
+
+/// What the writer learns from the hub.
+enum Change {
+    Secret(Result<Event<Secret>, watcher::Error>),
+    ManagedCluster(Result<Event<DynamicObject>, watcher::Error>),
 }
 
 /// Returns whether the index must be published.
@@ -116,7 +121,7 @@ impl Failures {
 }
 
 /// An error with all its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,15 +1,24 @@
 //! What `/metrics` shows of the process as a whole, at the moment when it is asked.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::limits::{Kind, Limit, Limits};
 use crate::record::{LabelPairs, Reading, ReadingKind, Recorder};
 use crate::registry::{Cluster, Snapshot};
 
 /// Everything in Prometheus' text form.
-pub(super) fn metrics(recorder: &Recorder, snapshot: &Snapshot, limits: &Limits) -> String {
+pub(super) fn metrics(
+    recorder: &Recorder,
+    snapshot: &Snapshot,
+    limits: &Limits,
+    not_after: Option<SystemTime>,
+) -> String {
     recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
-    recorder.metrics.encode(clusters(snapshot).into_iter().chain(in_flight(snapshot, limits)).collect())
+    let mut readings = Vec::from(clusters(snapshot));
+    readings.push(serving_certificate(not_after));
+    readings.extend(in_flight(snapshot, limits));
+    recorder.encode(readings)
 }
 
 fn clusters(snapshot: &Snapshot) -> [Reading; 2] {
@@ -33,6 +42,16 @@ fn clusters(snapshot: &Snapshot) -> [Reading; 2] {
             values: vec![(LabelPairs::new(), insecure as u64)],
         },
     ]
+}
+
+fn serving_certificate(not_after: Option<SystemTime>) -> Reading {
+    let seconds = not_after.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok());
+    Reading {
+        name: "cluster_gateway_serving_certificate_not_after_seconds",
+        help: "When the serving certificate expires, in seconds since 1970",
+        kind: ReadingKind::Gauge,
+        values: seconds.map(|end| (LabelPairs::new(), end.as_secs())).into_iter().collect(),
+    }
 }
 
 fn in_flight(snapshot: &Snapshot, limits: &Limits) -> [Reading; 4] {

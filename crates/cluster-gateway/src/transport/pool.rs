@@ -277,7 +277,8 @@ impl Pool {
     fn room(&self) -> Result<OpenConnection, TransportError> {
         let most = self.options().max_connections;
         OpenConnection::new(&self.dialer.counters, most).ok_or_else(|| {
-            TransportError::Saturated(format!("all {most} connections to the member are in use"))
+            let peer = self.spec().peer.name();
+            TransportError::Saturated(format!("all {most} connections to the {peer} are in use"))
         })
     }
 

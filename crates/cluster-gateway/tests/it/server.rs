@@ -12,3 +12,4 @@ mod panics;
 mod proxying;
 mod streams;
 mod upgrades;
+mod webhook;

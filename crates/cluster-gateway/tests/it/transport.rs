@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -28,6 +28,7 @@ fn spec(member: &FakeMember) -> TransportSpec {
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     }
 }
 

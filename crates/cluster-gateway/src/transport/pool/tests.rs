@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::BodyExt;
 
 use self::fake_member::{FakeMember, Options, Protocols};
-use super::super::{AddressPolicy, Endpoint, Transport, Verification};
+use super::super::{AddressPolicy, Endpoint, Peer, Transport, Verification};
 use super::*;
 use crate::body::Body;
 
@@ -21,6 +21,7 @@ async fn rule_128_the_sweep_does_not_end_beside_a_connection_that_has_just_come(
             verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
             server_name: None,
             client_certificate: None,
+            peer: Peer::Member,
         };
         let addresses = AddressPolicy { allow_loopback: true };
         let transport =

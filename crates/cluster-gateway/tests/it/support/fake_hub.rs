@@ -19,8 +19,11 @@ use tokio::task::JoinHandle;
 
 mod objects;
 mod serve;
+mod write;
 
 use objects::Objects;
+
+const MANAGED_CLUSTERS: &str = "managedclusters";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +41,16 @@ type Rule = Box<dyn Fn(&SubjectAccessReviewSpec) -> bool + Send>;
 #[derive(Default)]
 struct State {
     objects: Objects,
+    /// Whether the kind ManagedCluster is known.
+    managed_clusters: bool,
     tokens: BTreeMap<String, UserInfo>,
     token_status: Option<Value>,
     access_status: Option<Value>,
     rules: Vec<Rule>,
     token_reviews: Vec<TokenReviewSpec>,
     access_reviews: Vec<SubjectAccessReviewSpec>,
+    /// Query and body of each PATCH of a Secret.
+    patches: Vec<(String, Value)>,
     requests: Vec<String>,
     user_agents: Vec<String>,
     /// Part of the path, fault, whether for one request only.
@@ -152,6 +159,34 @@ impl FakeHub {
         self.shared.changed.send_replace(());
     }
 
+    /// An object as it is now; an object of the whole cluster has an empty namespace.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get(plural, namespace, name)
+    }
+
+    /// Makes the kind ManagedCluster known.
+    pub fn install_managed_clusters(&self) {
+        self.shared.state().managed_clusters = true;
+    }
+
+    /// Removes the kind ManagedCluster as a real hub does: first its objects, then what serves them.
+    pub fn remove_managed_clusters(&self) {
+        self.shared.state().objects.delete_all(MANAGED_CLUSTERS);
+        self.shared.changed.send_replace(());
+        self.shared.state().managed_clusters = false;
+        self.cut_watches();
+    }
+
+    /// Creates or replaces a ManagedCluster.
+    pub fn put_managed_cluster(&self, name: &str, spec: &Value) {
+        let metadata = json!({"name": name, "namespace": "", "labels": {"vendor": "OpenShift"}});
+        self.put(MANAGED_CLUSTERS, json!({"metadata": metadata, "spec": spec}));
+    }
+
+    pub fn delete_managed_cluster(&self, name: &str) {
+        self.delete(MANAGED_CLUSTERS, "", name);
+    }
+
     /// Ends all open watches.
     pub fn cut_watches(&self) {
         self.shared.cut.send_replace(());
@@ -218,6 +253,16 @@ impl FakeHub {
     /// How many requests had `part` in `METHOD path?query`.
     pub fn requests(&self, part: &str) -> usize {
         self.shared.state().requests.iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Query and body of all patches of Secrets, in their order.
+    pub fn patches(&self) -> Vec<(String, Value)> {
+        self.shared.state().patches.clone()
+    }
+
+    /// A Secret as it is now.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get("secrets", namespace, name)
     }
 
     /// All TokenReviews, in their order.

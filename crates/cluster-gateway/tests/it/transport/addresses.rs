@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Resolver, Transport, TransportError, TransportOptions, TransportSpec,
+    AddressPolicy, Endpoint, Peer, Resolver, Transport, TransportError, TransportOptions, TransportSpec,
     Verification,
 };
 
@@ -23,6 +23,7 @@ fn named(host: &str, port: u16, options: &Arc<TransportOptions>) -> Transport {
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     Transport::new(spec, Arc::clone(options))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::transport::{
-    Endpoint, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    Endpoint, Peer, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use http::{Method, Request};
 use http_body_util::{BodyExt, StreamBody};
@@ -51,6 +51,7 @@ impl Raw {
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,
+            peer: Peer::Member,
         };
         Arc::new(Transport::new(spec, Arc::new(options)))
     }

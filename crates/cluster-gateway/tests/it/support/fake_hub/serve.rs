@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::objects::Selection;
+use super::write::Target;
 use super::{Fault, Shared, State};
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -62,11 +63,21 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
         (&Method::GET, ["api", "v1", "namespaces", namespace, plural]) => {
             json(StatusCode::OK, &shared.state().list(&select(namespace, plural, query)))
         }
-        (&Method::GET, ["api", "v1", "namespaces", namespace, plural, name]) => {
-            match shared.state().objects.get(plural, namespace, name) {
-                Some(object) => json(StatusCode::OK, &object),
-                None => failure(StatusCode::NOT_FOUND, &format!("{plural} {name:?} not found")),
+        (method, path) if let Some(target) = Target::of(path) => {
+            let outcome = shared.state().handle(method, &target, &body);
+            if *method != Method::GET {
+                shared.changed.send_replace(());
             }
+            match outcome {
+                Ok((code, object)) => json(code, &object),
+                Err((code, message)) => failure(code, &message),
+            }
+        }
+        (&Method::PATCH, ["api", "v1", "namespaces", namespace, "secrets", name]) => {
+            patch_secret(&shared, namespace, name, query, &body)
+        }
+        (&Method::GET, ["apis", "cluster.open-cluster-management.io", "v1", plural @ "managedclusters"]) => {
+            managed_clusters(&shared, plural, query)
         }
         _ => failure(StatusCode::NOT_FOUND, "the server could not find the requested resource"),
     })
@@ -108,10 +119,56 @@ impl State {
     }
 
     fn list(&self, selection: &Selection) -> Value {
-        let kind = if selection.plural == "secrets" { "SecretList" } else { "ConfigMapList" };
+        let kind = match selection.plural.as_str() {
+            "secrets" => "SecretList",
+            "managedclusters" => "ManagedClusterList",
+            _ => "ConfigMapList",
+        };
         let metadata = json!({"resourceVersion": self.objects.version().to_string()});
         let items = self.objects.list(selection);
         json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items})
+    }
+}
+
+/// Merge patches only. As kube-apiserver does: a `resourceVersion` in the patch is a condition, `dryRun` stores nothing,
+/// and what changes nothing makes no new version.
+fn patch_secret(shared: &Shared, namespace: &str, name: &str, query: &str, patch: &[u8]) -> Answer {
+    let patch: Value = serde_json::from_slice(patch).unwrap();
+    let mut state = shared.state();
+    state.patches.push((query.to_owned(), patch.clone()));
+    let Some(before) = state.objects.get("secrets", namespace, name) else {
+        return failure(StatusCode::NOT_FOUND, &format!("secrets {name:?} not found"));
+    };
+    let mut after = before.clone();
+    json_patch::merge(&mut after, &patch);
+    if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
+        let words =
+            format!("Operation cannot be fulfilled on secrets {name:?}: the object has been modified");
+        return failure(StatusCode::CONFLICT, &words);
+    }
+    let dry = query_value(query, "dryRun").is_some_and(|value| value == "All");
+    if after != before && !dry {
+        state.objects.put("secrets", after);
+        after = state.objects.get("secrets", namespace, name).unwrap();
+        shared.changed.send_replace(());
+    }
+    // What the gateway asks for: the metadata alone.
+    let metadata = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": after["metadata"]});
+    json(StatusCode::OK, &metadata)
+}
+
+fn managed_clusters(shared: &Arc<Shared>, plural: &str, query: &str) -> Answer {
+    let known = shared.state().managed_clusters;
+    if !known {
+        // What kube-apiserver says of a group that it has never heard of: not even a Status.
+        let body = Full::new(Bytes::from("404 page not found\n")).boxed_unsync();
+        return Response::builder().status(StatusCode::NOT_FOUND).body(body).unwrap();
+    }
+    let selection = select("", plural, query);
+    if watches(query) {
+        watch(shared, selection, query)
+    } else {
+        json(StatusCode::OK, &shared.state().list(&selection))
     }
 }
 

@@ -31,7 +31,7 @@ fn data(length: usize) -> Option<Frame<Bytes>> {
 
 /// Lengths of the frames that leave; a trailer counts as 0.
 fn leaving(script: impl IntoIterator<Item = Option<Frame<Bytes>>>) -> Vec<usize> {
-    let mut body = Joining { body: Body::boxed(Script(script.into_iter().collect())), next: None };
+    let mut body = Joining::new(Body::boxed(Script(script.into_iter().collect())));
     let mut lengths = Vec::new();
     loop {
         match body.frame().now_or_never() {
