@@ -122,6 +122,9 @@ impl Gateway {
         }
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
         recording.user(&user);
+        if let RequestInfo::Proxy(target) = &info {
+            recording.proxied(&parts.method, target, parts.uri.query());
+        }
         let place = self.limits.admit(&info, &user)?;
         let response = match info {
             RequestInfo::Proxy(target) => {
