@@ -5,10 +5,12 @@
 //! 40). No answer of this module holds key material (rule 210).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_gateway_client::{BASE_PATH, GROUP};
 use http::request::Parts;
 use http::{Method, Response};
+use time::OffsetDateTime;
 
 use crate::authz::Permit;
 use crate::body::Body;
@@ -20,27 +22,41 @@ mod cluster_gateways;
 mod discovery;
 mod encode;
 mod health;
+mod human;
 mod index;
 mod metrics;
 mod negotiate;
 mod object;
 mod openapi;
 mod options;
+mod pages;
 mod selector;
 mod table;
+mod uid;
 mod version;
 mod virtual_clusters;
+mod watch;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
+use cluster_gateways::ClusterGateways;
+use virtual_clusters::VirtualClusters;
+
 pub use health::Condition;
 pub use negotiate::wants_pretty;
 pub use version::VersionInfo;
 
+/// How long a request waits for a version that is not here yet, as kube-apiserver's do.
+const FRESH: Duration = Duration::from_secs(3);
+
 /// Gives the current clusters.
 pub type Clusters = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+/// Gives word of every change of the clusters from then on.
+pub type Changes = Arc<dyn Fn() -> tokio::sync::watch::Receiver<()> + Send + Sync>;
+/// Tells the time.
+type Clock = fn() -> OffsetDateTime;
 /// Gives the current metrics in OpenMetrics text.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -59,6 +75,8 @@ pub struct ApiConfig {
     pub stopping: Condition,
     /// The registered clusters.
     pub clusters: Clusters,
+    /// Word of their changes.
+    pub changes: Changes,
     /// The body of `/metrics` (rule 6).
     pub metrics: Metrics,
 }
@@ -73,6 +91,8 @@ pub struct Api {
     healthiness_check: bool,
     synced: Condition,
     clusters: Clusters,
+    changes: Changes,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -90,6 +110,8 @@ impl Api {
             healthiness_check: config.healthiness_check,
             synced: config.synced,
             clusters: config.clusters,
+            changes: config.changes,
+            clock: OffsetDateTime::now_utc,
             metrics: config.metrics,
         }
     }
@@ -106,7 +128,7 @@ impl Api {
     ) -> Result<Response<Body>, Error> {
         // Nothing that is answered today has a body worth reading.
         drop(body);
-        self.resource(permit.target(), parts)
+        self.resource(permit.target(), parts).await
     }
 
     /// Answers a request for anything that is no resource.
@@ -144,7 +166,7 @@ impl Api {
         }
     }
 
-    fn resource(&self, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
+    async fn resource(&self, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
         if !target.is_ours() {
             return if target.group == GROUP {
                 Err(Error::UnknownPath)
@@ -155,11 +177,43 @@ impl Api {
         let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
         only_get(&parts.method)?;
         match route {
-            Route::ClusterGateways => cluster_gateways::list(self, target, parts),
-            Route::ClusterGateway | Route::Health => cluster_gateways::get(self, &target.name, parts),
-            Route::VirtualClusters => virtual_clusters::list(self, target, parts),
-            Route::VirtualCluster => virtual_clusters::get(self, &target.name, parts),
+            Route::ClusterGateways => object::list(self, self.cluster_gateways(), target, parts).await,
+            Route::ClusterGateway | Route::Health => {
+                object::get(self, self.cluster_gateways(), &target.name, parts).await
+            }
+            Route::VirtualClusters => object::list(self, VirtualClusters, target, parts).await,
+            Route::VirtualCluster => object::get(self, VirtualClusters, &target.name, parts).await,
         }
+    }
+
+    fn cluster_gateways(&self) -> ClusterGateways {
+        ClusterGateways { healthiness_check: self.healthiness_check }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    /// The clusters, at least of this version; 0: as they are. Another replica may be ahead by a moment.
+    async fn fresh(&self, version: u64) -> Result<Arc<Snapshot>, Error> {
+        let snapshot = self.snapshot()?;
+        if snapshot.version() >= version {
+            return Ok(snapshot);
+        }
+        let mut changes = (self.changes)();
+        let arrived = async {
+            while (self.clusters)().version() < version {
+                changes.changed().await.ok()?;
+            }
+            Some(())
+        };
+        // Whether it has arrived is seen from the clusters, not from how the waiting ended.
+        let _ = tokio::time::timeout(FRESH, arrived).await;
+        let snapshot = self.snapshot()?;
+        if snapshot.version() >= version {
+            return Ok(snapshot);
+        }
+        Err(Error::FutureVersion { asked: version, current: snapshot.version() })
     }
 
     /// The clusters, once they are known: an empty answer before that would read as "they are gone".

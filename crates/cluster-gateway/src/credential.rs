@@ -6,6 +6,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use rustls::sign::CertifiedKey;
 
+mod facts;
+
+pub use facts::CredentialFacts;
+
 /// A cluster's credential, ready for use.
 #[derive(Clone)]
 pub enum Credential {

@@ -7,21 +7,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 mod cluster;
 mod directory;
 mod endpoint;
 mod entry;
+mod history;
 mod index;
 mod parse;
+mod snapshot;
 mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
-pub use index::Index;
+pub use history::{Change, History, Numbering, Position, TooOld};
+pub use index::{Index, Listing};
 pub use parse::ClusterPolicy;
+pub use snapshot::Snapshot;
 pub use source::SecretSource;
 
 use crate::status::Error;
@@ -31,12 +36,7 @@ use crate::status::Error;
 pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     synced: AtomicBool,
-}
-
-/// All clusters at one moment, sorted by name.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    clusters: Vec<Arc<Cluster>>,
+    published: watch::Sender<()>,
 }
 
 impl Registry {
@@ -67,46 +67,19 @@ impl Registry {
         self.synced.load(Ordering::Acquire)
     }
 
+    /// Is told of every snapshot that is published from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.published.subscribe()
+    }
+
     fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+        self.published.send_replace(());
     }
 
     fn set_synced(&self) {
         self.synced.store(true, Ordering::Release);
-    }
-}
-
-impl Snapshot {
-    /// Builds a snapshot from clusters in any order; of two with one name the later counts.
-    #[must_use]
-    pub fn new(clusters: impl IntoIterator<Item = Arc<Cluster>>) -> Self {
-        let by_name: std::collections::BTreeMap<_, _> =
-            clusters.into_iter().map(|cluster| (cluster.name.clone(), cluster)).collect();
-        Self { clusters: by_name.into_values().collect() }
-    }
-
-    /// The cluster of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
-        let index = self.clusters.binary_search_by(|cluster| cluster.name.as_str().cmp(name)).ok()?;
-        self.clusters.get(index)
-    }
-
-    /// All clusters, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
-        self.clusters.iter()
-    }
-
-    /// How many clusters there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.clusters.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
     }
 }
 

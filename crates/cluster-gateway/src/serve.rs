@@ -192,6 +192,10 @@ fn gateway(
             let registry = Arc::clone(&registry);
             Arc::new(move || registry.snapshot())
         },
+        changes: {
+            let registry = Arc::clone(&registry);
+            Arc::new(move || registry.subscribe())
+        },
         metrics: {
             let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
             Arc::new(move || metrics(&recorder, &registry.snapshot()))

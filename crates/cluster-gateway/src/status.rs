@@ -11,8 +11,8 @@ mod forbidden;
 mod wire;
 
 pub use forbidden::{Forbidden, ForbiddenOn};
-use wire::Details;
 pub use wire::Status;
+use wire::{Cause, Details};
 
 /// A request that cannot be answered as asked.
 #[derive(Debug)]
@@ -55,8 +55,6 @@ pub enum Error {
     },
     /// The path is known, the method is not allowed on it (rule 219).
     MethodNotAllowed,
-    /// The resource cannot be watched (rule 220).
-    WatchNotSupported(&'static str),
     /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
     NotAcceptable(NotAcceptable),
     /// The body's media type is not understood (rule 223).
@@ -72,6 +70,13 @@ pub enum Error {
     NotSynced,
     /// What was asked for is too old to be continued (rule 228).
     Expired(String),
+    /// A version was asked for that has not arrived here (rule 230). Clients know it by its cause.
+    FutureVersion {
+        /// The version that was asked for.
+        asked: u64,
+        /// The newest version that is here.
+        current: u64,
+    },
     /// The object was changed by somebody else in the meantime.
     Conflict {
         /// Resource, plural.
@@ -172,7 +177,11 @@ impl Error {
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_) => Blame::Member,
-            Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
+            Self::Timeout
+            | Self::FutureVersion { .. }
+            | Self::ShuttingDown
+            | Self::Panic
+            | Self::Internal(_) => Blame::Us,
             _ => Blame::Caller,
         }
     }
@@ -185,7 +194,7 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -193,7 +202,9 @@ impl Error {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -216,7 +227,7 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => "MethodNotAllowed",
+            Self::MethodNotAllowed => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
             Self::UnsupportedMediaType => "UnsupportedMediaType",
             Self::Invalid { .. } => "Invalid",
@@ -224,7 +235,7 @@ impl Error {
             Self::Conflict { .. } => "Conflict",
             Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
-            Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
             _ => return None,
         })
@@ -243,15 +254,20 @@ impl Error {
                 let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
                 Some(Details { group: group.to_owned(), kind: kind.to_owned(), ..Details::default() })
             }
-            Self::WatchNotSupported(resource) => {
-                Some(Details { group: GROUP.to_owned(), kind: (*resource).to_owned(), ..Details::default() })
-            }
             Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::NotAcceptable(NotAcceptable::Router(_))
             | Self::UnsupportedMediaType
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
+            Self::FutureVersion { .. } => Some(Details {
+                causes: vec![Cause {
+                    reason: "ResourceVersionTooLarge",
+                    message: "Too large resource version",
+                }],
+                retry_after_seconds: self.retry_after(),
+                ..Details::default()
+            }),
             Self::ShuttingDown
             | Self::NotSynced
             | Self::ClusterUnusable { .. }
@@ -266,7 +282,9 @@ impl Error {
     /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
+            Self::ShuttingDown | Self::NotSynced | Self::FutureVersion { .. } | Self::TooManyRequests(_) => {
+                Some(1)
+            }
             _ => None,
         }
     }
@@ -291,9 +309,6 @@ impl fmt::Display for Error {
             Self::MethodNotAllowed => {
                 f.write_str("the server does not allow this method on the requested resource")
             }
-            Self::WatchNotSupported(resource) => {
-                write!(f, "watch is not supported on resources of kind \"{resource}.{GROUP}\"")
-            }
             Self::NotAcceptable(NotAcceptable::Router(types)) => {
                 write!(f, "406: Not Acceptable\n\nAvailable representations: {types}")
             }
@@ -308,6 +323,9 @@ impl fmt::Display for Error {
                 write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
             }
             Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
+            Self::FutureVersion { asked, current } => {
+                write!(f, "Timeout: Too large resource version: {asked}, current: {current}")
+            }
             Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
             Self::ShuttingDown => f.write_str("apiserver is shutting down"),
             Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),

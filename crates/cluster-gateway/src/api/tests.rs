@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::*;
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialFacts};
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
@@ -26,6 +26,8 @@ mod openapi;
 mod replay;
 mod resources;
 
+/// 2026-01-11T00:00:00Z, when every test takes place.
+const NOW: i64 = 1_768_089_600;
 /// Key material that must never be seen in an answer.
 const TOKEN: &str = "s3cr3t-token";
 
@@ -70,7 +72,8 @@ impl Fixture {
             let flag = Arc::clone(flag);
             Arc::new(move || flag.load(Ordering::Relaxed))
         };
-        let api = Api::new(ApiConfig {
+        let published = tokio::sync::watch::Sender::new(());
+        let mut api = Api::new(ApiConfig {
             version: VersionInfo {
                 git_commit: "0123abcd".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
@@ -81,8 +84,10 @@ impl Fixture {
             synced: condition(&synced),
             stopping: condition(&stopping),
             clusters: Arc::new(move || Arc::clone(&snapshot)),
+            changes: Arc::new(move || published.subscribe()),
             metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
         });
+        api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
         Self { api, synced, stopping }
     }
 
@@ -94,7 +99,9 @@ impl Fixture {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let result = match RequestInfo::parse(&parts).unwrap() {
             RequestInfo::Document(target) => self.api.path(&target.path, &parts),
-            RequestInfo::Resource(target) => self.api.resource(&target, &parts),
+            RequestInfo::Resource(target) => {
+                self.api.resource(&target, &parts).now_or_never().expect("an answer that is there")
+            }
             RequestInfo::Proxy(_) => panic!("{uri} is not answered here"),
         };
         let response = result.unwrap_or_else(|error| error.into_response(wants_pretty(&parts)));
@@ -153,6 +160,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         _ => Credential::token(TOKEN.as_bytes()),
     };
     let credential = credential.unwrap();
+    let facts = CredentialFacts::of(&credential);
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".to_owned(), port: 16444 },
         verification: Verification::SystemRoots,
@@ -166,13 +174,15 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         labels: BTreeMap::from([(LABEL_CREDENTIAL_TYPE.to_owned(), credential_type.as_str().to_owned())]),
         annotations: BTreeMap::new(),
         creation_timestamp: Some(created.to_owned()),
-        uid: String::new(),
-        resource_version: "1".to_owned(),
+        uid: format!("uid-of-{name}"),
+        resource_version: "42".to_owned(),
+        version: 42,
         credential_type: Some(credential_type),
         endpoint_type: EndpointType::Const,
         address: Some("https://127.0.0.1:16444".to_owned()),
         ca_bundle: Some(Arc::from(&b"-----BEGIN CERTIFICATE-----"[..])),
         proxy_url: None,
+        credential_facts: facts,
         upstream: Ok(Upstream {
             origin: "https://127.0.0.1:16444".to_owned(),
             base_path: String::new(),

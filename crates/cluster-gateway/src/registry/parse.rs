@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Cluster, EndpointUrl, Entry, Unusable, Upstream};
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialFacts};
 use crate::identity::{RuleError, Rules};
 use crate::pki;
 use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
@@ -33,6 +33,7 @@ impl ClusterPolicy {
         let annotations = own(metadata.annotations.unwrap_or_default());
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
+        let resource_version = metadata.resource_version.unwrap_or_default();
         let mut cluster = Cluster {
             identity_rules: identity_rules(&annotations, &name),
             name,
@@ -45,15 +46,21 @@ impl ClusterPolicy {
             annotations,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            version: resource_version.parse().unwrap_or_default(),
+            resource_version,
             address: data.text("endpoint").ok().flatten(),
             ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
             proxy_url: data.text("proxy-url").ok().flatten(),
+            credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
         };
+        let credential = credential(&cluster, &data);
+        cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
-            None => self.upstream(&cluster, &data, previous).map_err(Unusable),
+            None => credential
+                .and_then(|credential| self.upstream(&cluster, credential, &data, previous))
+                .map_err(Unusable),
         };
         cluster
     }
@@ -61,10 +68,10 @@ impl ClusterPolicy {
     fn upstream(
         &self,
         cluster: &Cluster,
+        credential: Credential,
         data: &Data,
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
-        let credential = credential(cluster, data)?;
         check_endpoint_type(cluster)?;
         let url = endpoint(data)?;
         let insecure = self.insecure(cluster, &url)?;
@@ -72,7 +79,7 @@ impl ClusterPolicy {
             _ if insecure => Verification::Insecure,
             Some((key, pem)) => {
                 pki::certificates(pem).map_err(|error| format!("key \"{key}\" {error}"))?;
-                Verification::Bundle(pem.into())
+                Verification::Bundle(cluster.ca_bundle.clone().unwrap_or_else(|| pem.into()))
             }
             None => Verification::SystemRoots,
         };

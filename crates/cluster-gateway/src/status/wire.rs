@@ -37,8 +37,17 @@ pub(super) struct Details {
     pub(super) group: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) kind: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) causes: Vec<Cause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_after_seconds: Option<u32>,
+}
+
+/// One of the `causes` in [`Details`].
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Cause {
+    pub(super) reason: &'static str,
+    pub(super) message: &'static str,
 }
 
 impl Error {

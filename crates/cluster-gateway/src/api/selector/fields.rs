@@ -33,6 +33,11 @@ impl FieldSelector {
         }
     }
 
+    /// Whether it selects everything.
+    pub(in crate::api) fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// Whether an object of this name, in no namespace, is selected.
     pub(in crate::api) fn matches(&self, name: &str) -> bool {
         self.terms.iter().all(|term| {

@@ -61,7 +61,7 @@ fn rule_092_a_list_never_goes_beyond_the_name_that_was_authorized() {
     let (parts, ()) = Request::get(CG).body(()).unwrap().into_parts();
     let RequestInfo::Resource(mut target) = RequestInfo::parse(&parts).unwrap() else { panic!("a resource") };
     target.name = "m1".to_owned();
-    let response = fixture.api.resource(&target, &parts).unwrap();
+    let response = fixture.api.resource(&target, &parts).now_or_never().unwrap().unwrap();
     let body = response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
     assert_eq!(names(&serde_json::from_slice(&body).unwrap()), ["m1"]);
 }
