@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_gateway_client::{BASE_PATH, GROUP};
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Response};
 use time::OffsetDateTime;
@@ -53,8 +54,6 @@ const FRESH: Duration = Duration::from_secs(3);
 
 /// Gives the current clusters.
 pub type Clusters = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
-/// Gives word of every change of the clusters from then on.
-pub type Changes = Arc<dyn Fn() -> tokio::sync::watch::Receiver<()> + Send + Sync>;
 /// Tells the time.
 type Clock = fn() -> OffsetDateTime;
 /// Gives the current metrics in OpenMetrics text.
@@ -75,8 +74,6 @@ pub struct ApiConfig {
     pub stopping: Condition,
     /// The registered clusters.
     pub clusters: Clusters,
-    /// Word of their changes.
-    pub changes: Changes,
     /// The body of `/metrics` (rule 6).
     pub metrics: Metrics,
 }
@@ -91,7 +88,6 @@ pub struct Api {
     healthiness_check: bool,
     synced: Condition,
     clusters: Clusters,
-    changes: Changes,
     clock: Clock,
     metrics: Metrics,
 }
@@ -110,7 +106,6 @@ impl Api {
             healthiness_check: config.healthiness_check,
             synced: config.synced,
             clusters: config.clusters,
-            changes: config.changes,
             clock: OffsetDateTime::now_utc,
             metrics: config.metrics,
         }
@@ -196,24 +191,25 @@ impl Api {
 
     /// The clusters, at least of this version; 0: as they are. Another replica may be ahead by a moment.
     async fn fresh(&self, version: u64) -> Result<Arc<Snapshot>, Error> {
-        let snapshot = self.snapshot()?;
-        if snapshot.version() >= version {
-            return Ok(snapshot);
-        }
-        let mut changes = (self.changes)();
         let arrived = async {
-            while (self.clusters)().version() < version {
-                changes.changed().await.ok()?;
+            loop {
+                let snapshot = self.snapshot()?;
+                if snapshot.version() >= version {
+                    return Ok(snapshot);
+                }
+                let superseded = snapshot.superseded();
+                drop(snapshot);
+                superseded.cancelled().await;
             }
-            Some(())
         };
-        // Whether it has arrived is seen from the clusters, not from how the waiting ended.
-        let _ = tokio::time::timeout(FRESH, arrived).await;
-        let snapshot = self.snapshot()?;
-        if snapshot.version() >= version {
-            return Ok(snapshot);
+        // Nearly always it is here, and nothing has to be waited for.
+        let mut arrived = std::pin::pin!(arrived);
+        if let Some(here) = (&mut arrived).now_or_never() {
+            return here;
         }
-        Err(Error::FutureVersion { asked: version, current: snapshot.version() })
+        tokio::time::timeout(FRESH, arrived).await.unwrap_or_else(|_| {
+            Err(Error::FutureVersion { asked: version, current: self.snapshot()?.version() })
+        })
     }
 
     /// The clusters, once they are known: an empty answer before that would read as "they are gone".

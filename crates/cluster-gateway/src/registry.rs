@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 
 mod cluster;
 mod directory;
@@ -36,7 +35,6 @@ use crate::status::Error;
 pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     synced: AtomicBool,
-    published: watch::Sender<()>,
 }
 
 impl Registry {
@@ -67,15 +65,8 @@ impl Registry {
         self.synced.load(Ordering::Acquire)
     }
 
-    /// Is told of every snapshot that is published from now on.
-    #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<()> {
-        self.published.subscribe()
-    }
-
     fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
-        self.published.send_replace(());
+        self.snapshot.swap(Arc::new(snapshot)).supersede();
     }
 
     fn set_synced(&self) {

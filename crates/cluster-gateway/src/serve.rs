@@ -192,10 +192,6 @@ fn gateway(
             let registry = Arc::clone(&registry);
             Arc::new(move || registry.snapshot())
         },
-        changes: {
-            let registry = Arc::clone(&registry);
-            Arc::new(move || registry.subscribe())
-        },
         metrics: {
             let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
             Arc::new(move || metrics(&recorder, &registry.snapshot()))

@@ -24,12 +24,14 @@ mod documents;
 mod golden;
 mod openapi;
 mod replay;
+mod pages;
 mod resources;
+mod watch;
 
 /// 2026-01-11T00:00:00Z, when every test takes place.
 const NOW: i64 = 1_768_089_600;
 /// Key material that must never be seen in an answer.
-const TOKEN: &str = "s3cr3t-token";
+const TOKEN: &str = "s3cr3t-token-of-more-than-32-bytes";
 
 /// An answer, read to its end.
 struct Answer {
@@ -55,6 +57,8 @@ impl Answer {
 /// The API with the switches that tests turn.
 struct Fixture {
     api: Api,
+    /// Keeps the time of watches; nothing runs on it.
+    runtime: tokio::runtime::Runtime,
     synced: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
 }
@@ -68,30 +72,14 @@ impl Fixture {
         let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
-        let condition = |flag: &Arc<AtomicBool>| -> Condition {
-            let flag = Arc::clone(flag);
-            Arc::new(move || flag.load(Ordering::Relaxed))
-        };
-        let published = tokio::sync::watch::Sender::new(());
-        let mut api = Api::new(ApiConfig {
-            version: VersionInfo {
-                git_commit: "0123abcd".to_owned(),
-                build_date: "2026-01-02T03:04:05Z".to_owned(),
-                ..VersionInfo::current()
-            },
-            secure_port: 19443,
-            healthiness_check,
-            synced: condition(&synced),
-            stopping: condition(&stopping),
-            clusters: Arc::new(move || Arc::clone(&snapshot)),
-            changes: Arc::new(move || published.subscribe()),
-            metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
-        });
-        api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-        Self { api, synced, stopping }
+        let api = api(healthiness_check, [&synced, &stopping], Arc::new(move || Arc::clone(&snapshot)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        Self { api, runtime, synced, stopping }
     }
 
+    /// The answer as far as it is there: of a watch, what it says at once.
     fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+        let _guard = self.runtime.enter();
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -106,12 +94,12 @@ impl Fixture {
         };
         let response = result.unwrap_or_else(|error| error.into_response(wants_pretty(&parts)));
         let (parts, body) = response.into_parts();
-        let body = body.collect().now_or_never().expect("a body that is there").unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+        let mut body = body;
+        let mut text = Vec::new();
+        while let Some(Some(frame)) = body.frame().now_or_never() {
+            text.extend_from_slice(&frame.unwrap().into_data().unwrap());
         }
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(text).unwrap() }
     }
 
     fn get(&self, uri: &str) -> Answer {
@@ -121,6 +109,28 @@ impl Fixture {
     fn accept(&self, uri: &str, accept: &str) -> Answer {
         self.ask("GET", uri, &[("accept", accept)])
     }
+}
+
+fn api(healthiness_check: bool, flags: [&Arc<AtomicBool>; 2], clusters: Clusters) -> Api {
+    let [synced, stopping] = flags.map(|flag| -> Condition {
+        let flag = Arc::clone(flag);
+        Arc::new(move || flag.load(Ordering::Relaxed))
+    });
+    let mut api = Api::new(ApiConfig {
+        version: VersionInfo {
+            git_commit: "0123abcd".to_owned(),
+            build_date: "2026-01-02T03:04:05Z".to_owned(),
+            ..VersionInfo::current()
+        },
+        secure_port: 19443,
+        healthiness_check,
+        synced,
+        stopping,
+        clusters,
+        metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+    });
+    api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+    api
 }
 
 /// The clusters of the recordings.

@@ -11,8 +11,8 @@ use futures_util::stream;
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use super::negotiate::{Format, Output, Transform};
 use super::object::{Resource, Selection};
@@ -47,7 +47,6 @@ pub(super) async fn serve<R: Resource>(
     output: Output,
 ) -> Result<Response<Body>, Error> {
     let form = form::<R>(query, output)?;
-    let changes = (api.changes)();
     let stage = match begin(api, &selection).await {
         Err(error @ (Error::Expired(_) | Error::FutureVersion { .. })) => Stage::Failed(error),
         stage => stage?,
@@ -56,12 +55,12 @@ pub(super) async fn serve<R: Resource>(
     let watch = Watch {
         resource,
         clusters: Arc::clone(&api.clusters),
-        changes,
         known,
         seen: selection.options.version(),
         bookmarks: selection.options.bookmarks.then(bookmarks),
         end: Instant::now() + selection.options.timeout.unwrap_or_else(duration),
         selection,
+        superseded: CancellationToken::new(),
         stage,
         lines: Lines::new(form, api.clock),
     };
@@ -106,7 +105,6 @@ async fn begin(api: &Api, selection: &Selection) -> Result<Stage, Error> {
 struct Watch<R> {
     resource: R,
     clusters: Clusters,
-    changes: Receiver<()>,
     selection: Selection,
     /// Everything up to this version the client knew from the beginning. It may be ahead of this replica.
     known: u64,
@@ -114,6 +112,8 @@ struct Watch<R> {
     seen: u64,
     bookmarks: Option<Interval>,
     end: Instant,
+    /// Is cancelled when there is more than what was looked at last.
+    superseded: CancellationToken,
     stage: Stage,
     lines: Lines,
 }
@@ -134,8 +134,9 @@ impl<R: Resource> Watch<R> {
     /// The next lines, when there are some.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            self.changes.borrow_and_update();
-            match std::mem::replace(&mut self.stage, Stage::Ended) {
+            let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+            let followed = matches!(stage, Stage::Live(_));
+            match stage {
                 Stage::Initial { snapshot, next, end } => self.initial(snapshot, next, end),
                 Stage::Live(position) => self.live(position),
                 Stage::Failed(error) => self.lines.error(&error),
@@ -146,7 +147,7 @@ impl<R: Resource> Watch<R> {
             }
             match self.stage {
                 Stage::Ended => return None,
-                Stage::Live(_) => self.wait().await,
+                Stage::Live(_) if followed => self.wait().await,
                 _ => {}
             }
         }
@@ -182,6 +183,7 @@ impl<R: Resource> Watch<R> {
 
     fn live(&mut self, position: Position) {
         let snapshot = (self.clusters)();
+        self.superseded = snapshot.superseded();
         let Some(changes) = snapshot.history().from(position) else {
             let lost = TooOld(snapshot.history().since());
             self.lines.error(&expired(self.seen, lost));
@@ -228,7 +230,7 @@ impl<R: Resource> Watch<R> {
     }
 
     async fn wait(&mut self) {
-        let Self { changes, bookmarks, end, .. } = self;
+        let Self { superseded, bookmarks, end, .. } = self;
         let tick = async {
             match bookmarks {
                 Some(interval) => drop(interval.tick().await),
@@ -236,11 +238,7 @@ impl<R: Resource> Watch<R> {
             }
         };
         tokio::select! {
-            changed = changes.changed() => {
-                if changed.is_err() {
-                    self.stage = Stage::Ended;
-                }
-            }
+            () = superseded.cancelled() => {}
             () = tokio::time::sleep_until(*end) => self.finish(),
             () = tick => self.lines.bookmark::<R>(self.seen, false),
         }

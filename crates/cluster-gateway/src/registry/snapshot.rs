@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Cluster;
 use super::history::{History, Numbering, Position, TooOld};
 
@@ -13,6 +15,7 @@ pub struct Snapshot {
     version: u64,
     numbering: Numbering,
     history: History,
+    superseded: CancellationToken,
 }
 
 impl Snapshot {
@@ -25,7 +28,13 @@ impl Snapshot {
         let version = by_name.values().map(|cluster| cluster.version).max().unwrap_or_default();
         let mut history = History::default();
         history.gap(version);
-        Self { clusters: by_name.into_values().collect(), version, numbering: Numbering::Own, history }
+        Self {
+            clusters: by_name.into_values().collect(),
+            version,
+            numbering: Numbering::Own,
+            history,
+            ..Self::default()
+        }
     }
 
     pub(super) fn at_version(
@@ -34,7 +43,7 @@ impl Snapshot {
         numbering: Numbering,
         history: History,
     ) -> Self {
-        Self { clusters, version, numbering, history }
+        Self { clusters, version, numbering, history, ..Self::default() }
     }
 
     /// The cluster of this name.
@@ -71,6 +80,16 @@ impl Snapshot {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Is cancelled once there is a newer snapshot. It does not keep this one.
+    #[must_use]
+    pub fn superseded(&self) -> CancellationToken {
+        self.superseded.clone()
+    }
+
+    pub(super) fn supersede(&self) {
+        self.superseded.cancel();
     }
 
     /// Where a watch that knows everything up to `version` goes on. A version of the hub's that lies ahead comes from a

@@ -12,3 +12,4 @@ mod server;
 mod standalone;
 mod tidy;
 mod transport;
+mod watch;

@@ -16,4 +16,5 @@ mod rights;
 mod standalone;
 mod through;
 mod verbs;
+mod watch;
 mod world;
