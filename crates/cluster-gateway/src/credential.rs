@@ -103,6 +103,16 @@ impl Credential {
         }
     }
 
+    /// Whether both prove the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(own), Self::Token(other)) => own == other,
+            (Self::X509(own), Self::X509(other)) => own == other,
+            _ => false,
+        }
+    }
+
     /// The client certificate, if the credential is one.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {

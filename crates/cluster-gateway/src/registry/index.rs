@@ -24,7 +24,7 @@ pub struct Index {
 /// All clusters of a source, while they are being read anew.
 #[derive(Debug, Default)]
 pub struct Listing {
-    changed: BTreeMap<String, Cluster>,
+    changed: BTreeMap<String, Arc<Cluster>>,
     unchanged: BTreeSet<String>,
 }
 
@@ -70,7 +70,7 @@ impl Index {
             listing.unchanged.extend(entry.secret.metadata.name);
         } else {
             let cluster = self.read(entry);
-            listing.changed.insert(cluster.name.clone(), cluster);
+            listing.changed.insert(cluster.name.clone(), Arc::new(cluster));
         }
     }
 
@@ -161,9 +161,11 @@ impl Index {
         At { version: self.version, resume: self.version }
     }
 
-    fn put(&mut self, mut cluster: Cluster, at: At) {
-        cluster.version = at.version;
-        let cluster = Arc::new(cluster);
+    fn put(&mut self, cluster: impl Into<Arc<Cluster>>, at: At) {
+        let mut cluster = cluster.into();
+        if let Some(cluster) = Arc::get_mut(&mut cluster) {
+            cluster.version = at.version;
+        }
         let before = self.clusters.insert(cluster.name.clone(), Arc::clone(&cluster));
         report(&cluster, before.as_deref());
         self.record(at, before, Some(cluster));

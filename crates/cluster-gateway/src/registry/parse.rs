@@ -49,12 +49,12 @@ impl ClusterPolicy {
             version: resource_version.parse().unwrap_or_default(),
             resource_version,
             address: data.text("endpoint").ok().flatten(),
-            ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
+            ca_bundle: data.ca_bundle().map(|(_, pem)| kept(previous, pem)),
             proxy_url: data.text("proxy-url").ok().flatten(),
             credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
         };
-        let credential = credential(&cluster, &data);
+        let credential = credential(&cluster, &data).map(|credential| same(previous, credential));
         cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
@@ -133,6 +133,19 @@ fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Resu
 fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Transport>> {
     let upstream = previous?.upstream.as_ref().ok()?;
     (upstream.transport.spec() == spec).then(|| Arc::clone(&upstream.transport))
+}
+
+/// A CA bundle. While it is equal, the copy of before is used: the transport has that one, too.
+fn kept(previous: Option<&Cluster>, pem: &[u8]) -> Arc<[u8]> {
+    let before = previous.and_then(|previous| previous.ca_bundle.as_ref());
+    before.filter(|before| before.as_ref() == pem).map_or_else(|| pem.into(), Arc::clone)
+}
+
+/// A credential. While it is equal, the copy of before is used: the history holds that one, too.
+fn same(previous: Option<&Cluster>, credential: Credential) -> Credential {
+    let before =
+        previous.and_then(|previous| previous.upstream.as_ref().ok()).map(|upstream| &upstream.credential);
+    before.filter(|before| before.is_same(&credential)).cloned().unwrap_or(credential)
 }
 
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them

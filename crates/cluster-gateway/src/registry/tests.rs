@@ -11,6 +11,8 @@ use super::*;
 use crate::credential::Credential;
 use crate::transport::Verification;
 
+mod history;
+
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {
     let labels =
         BTreeMap::from([("cluster.core.oam.dev/cluster-credential-type".to_owned(), credential.to_owned())]);
