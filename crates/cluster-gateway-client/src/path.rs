@@ -30,6 +30,8 @@ pub enum PathError {
     BadEscape,
     /// An encoded slash or percent sign stands where it decides which object is meant.
     EncodedDelimiter,
+    /// A percent sign is itself encoded, over and over.
+    EncodedTooOften,
 }
 
 impl fmt::Display for PathError {
@@ -39,6 +41,7 @@ impl fmt::Display for PathError {
             Self::ControlCharacter => "the path must not contain control characters",
             Self::Backslash => "the path must not contain a backslash",
             Self::BadEscape => "the path contains a \"%\" that is not followed by two hexadecimal digits",
+            Self::EncodedTooOften => "the path must not contain a percent sign that is encoded more than eight times",
             Self::EncodedDelimiter => {
                 "the path must not contain \"%2F\" or \"%25\" in the segments that name an API, a namespace or an object"
             }
@@ -143,6 +146,10 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(percent_decode_str(segment).decode_utf8_lossy())
 }
 
+/// How often a segment is decoded in search of dots. Each layer can be as short as two bytes, so without a bound a long
+/// path would cost the square of its length.
+const MAX_DECODINGS: u32 = 8;
+
 /// Refuses dot segments however often they were encoded, control characters and backslashes.
 fn check_segment(decoded: &str) -> Result<(), PathError> {
     if decoded.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
@@ -152,7 +159,7 @@ fn check_segment(decoded: &str) -> Result<(), PathError> {
         return Err(PathError::Backslash);
     }
     let mut text = Cow::Borrowed(decoded);
-    loop {
+    for _ in 0..MAX_DECODINGS {
         if text.split(['/', '\\']).any(|part| part == "." || part == "..") {
             return Err(PathError::DotSegment);
         }
@@ -165,6 +172,7 @@ fn check_segment(decoded: &str) -> Result<(), PathError> {
         }
         text = Cow::Owned(again);
     }
+    Err(PathError::EncodedTooOften)
 }
 
 /// Where a segment stands in a Kubernetes path, as `RequestInfo` reads it (rules 101-104).
@@ -181,7 +189,9 @@ impl Position {
     /// `/api/V/namespaces/N/R/NAME/SUB` and `/apis/G/V/namespaces/N/R/NAME/SUB` are the longest forms; a special verb
     /// (`watch`, `proxy`) before `namespaces` makes them one segment longer.
     fn next(self, decoded: &str) -> Self {
-        match (self, decoded.split('/').next()) {
+        // As `RequestInfo` does it, slashes before the first name are not there.
+        match (self, decoded.split('/').find(|part| !part.is_empty())) {
+            (Self::Start, None) => Self::Start,
             (Self::Start, Some("api")) => Self::Named(6),
             (Self::Start, Some("apis")) => Self::Named(7),
             (Self::Named(5), Some("watch" | "proxy")) => Self::Named(5),
@@ -273,11 +283,23 @@ mod tests {
 
     #[test]
     fn rule_107_encoded_delimiters_are_refused_where_they_name_something() {
-        for path in
-            ["/api/v1/namespaces/a%2fb/pods", "/apis/apps/v1/deployments/x%25y", "/api%2fv1", "/%61pi%2fv1"]
-        {
+        for path in [
+            "/api/v1/namespaces/a%2fb/pods",
+            "/apis/apps/v1/deployments/x%25y",
+            "/api%2fv1",
+            "/%61pi%2fv1",
+            "/%2fapi/v1/secrets",
+            "/%2f%2f/%2Fapis/apps/v1/deployments",
+            "/%2f/api/v1/namespaces/a%2fsecrets",
+        ] {
             assert_eq!(member_path(path), Err(PathError::EncodedDelimiter), "{path}");
         }
+    }
+
+    #[test]
+    fn rule_107_what_is_encoded_over_and_over_is_refused_soon() {
+        assert_eq!(member_path(&format!("/x/%{}41", "25".repeat(6))).map(drop), Ok(()));
+        assert_eq!(member_path(&format!("/x/%{}41", "25".repeat(30_000))), Err(PathError::EncodedTooOften));
     }
 
     #[test]

@@ -239,10 +239,11 @@ pub struct VirtualClusterSpec {
     /// Whether the cluster may be used; absent when it may not.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub accepted: bool,
-    /// URL of the API server; `-` where there is none to show.
+    /// URL of the API server; `ClusterProxy` where that is how it is reached; `-` where there is none to show.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub endpoint: String,
-    /// `Internal` for the hub itself, else a [`CredentialType`] as it stands in the label.
+    /// `Internal` for the hub itself, `ManagedCluster` for a cluster of Open Cluster Management that has no Secret, else a
+    /// [`CredentialType`] as it stands in the label.
     #[serde(rename = "credential-type", skip_serializing_if = "String::is_empty", default)]
     pub credential_type: String,
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_gateway_client::{BASE_PATH, GROUP};
+use cluster_gateway_client::GROUP;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Response};
@@ -67,6 +67,8 @@ pub struct ApiConfig {
     pub secure_port: u16,
     /// Feature gate `HealthinessCheck`: whether recorded health is shown (rule 211).
     pub healthiness_check: bool,
+    /// Whether the hub itself is listed among the virtual clusters (rule 214).
+    pub list_control_plane: bool,
     /// Whether the clusters have been read from the hub. Until then `/readyz` fails (rule 16) and no cluster is said
     /// to exist or not to exist.
     pub synced: Condition,
@@ -86,6 +88,7 @@ pub struct Api {
     checks: health::Checks,
     index: bytes::Bytes,
     healthiness_check: bool,
+    list_control_plane: bool,
     synced: Condition,
     clusters: Clusters,
     clock: Clock,
@@ -104,6 +107,7 @@ impl Api {
             index: index::render(&checks),
             checks,
             healthiness_check: config.healthiness_check,
+            list_control_plane: config.list_control_plane,
             synced: config.synced,
             clusters: config.clusters,
             clock: OffsetDateTime::now_utc,
@@ -169,20 +173,24 @@ impl Api {
                 Ok(index::not_found(&self.index))
             };
         }
-        let route = Route::of(target, parts).ok_or(Error::UnknownPath)?;
+        let route = Route::of(target).ok_or(Error::UnknownPath)?;
         only_get(&parts.method)?;
         match route {
             Route::ClusterGateways => object::list(self, self.cluster_gateways(), target, parts).await,
             Route::ClusterGateway | Route::Health => {
                 object::get(self, self.cluster_gateways(), &target.name, parts).await
             }
-            Route::VirtualClusters => object::list(self, VirtualClusters, target, parts).await,
-            Route::VirtualCluster => object::get(self, VirtualClusters, &target.name, parts).await,
+            Route::VirtualClusters => object::list(self, self.virtual_clusters(), target, parts).await,
+            Route::VirtualCluster => object::get(self, self.virtual_clusters(), &target.name, parts).await,
         }
     }
 
     fn cluster_gateways(&self) -> ClusterGateways {
         ClusterGateways { healthiness_check: self.healthiness_check }
+    }
+
+    fn virtual_clusters(&self) -> VirtualClusters {
+        VirtualClusters { list_control_plane: self.list_control_plane }
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -196,6 +204,9 @@ impl Api {
                 let snapshot = self.snapshot()?;
                 if snapshot.version() >= version {
                     return Ok(snapshot);
+                }
+                if !snapshot.may_come(version) {
+                    return Err(Error::FutureVersion { asked: version, current: snapshot.version() });
                 }
                 let superseded = snapshot.superseded();
                 drop(snapshot);
@@ -245,8 +256,8 @@ enum Route {
 }
 
 impl Route {
-    fn of(target: &ResourceTarget, parts: &Parts) -> Option<Self> {
-        if target.trailing || !target.namespace.is_empty() || is_special_verb(parts.uri.path()) {
+    fn of(target: &ResourceTarget) -> Option<Self> {
+        if target.trailing || !target.namespace.is_empty() || target.special {
             return None;
         }
         // The name of a list is not from the path: it is what its field selector narrows it to (rule 91).
@@ -261,13 +272,6 @@ impl Route {
             _ => None,
         }
     }
-}
-
-/// Whether a path is of the old forms `…/watch/RESOURCE` and `…/proxy/RESOURCE`, at which nothing is served.
-fn is_special_verb(path: &str) -> bool {
-    let verb = path.trim_start_matches('/').strip_prefix(&BASE_PATH[1..]).unwrap_or_default();
-    let verb = verb.trim_start_matches('/').split('/').next().unwrap_or_default();
-    matches!(verb, "watch" | "proxy")
 }
 
 /// Rule 219. A HEAD is a GET whose body is not sent.

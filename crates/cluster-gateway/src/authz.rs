@@ -14,6 +14,7 @@ mod always_allow;
 mod attributes;
 mod impersonation;
 mod policy;
+mod proxied;
 mod review;
 
 use always_allow::AlwaysAllow;
@@ -21,6 +22,9 @@ pub use always_allow::BadPath;
 pub use attributes::{Attributes, Target};
 pub use policy::{RbacConfig, RbacDirectory, RbacPolicy};
 use review::Reviews;
+
+/// Longest attributes that are asked about, in bytes: several times what any Kubernetes path or name is.
+const MAX_ASKED: usize = 16 << 10;
 
 /// Proof that `user` may do what `target` says. What was authorized is what is carried; there is no second copy of it.
 #[derive(Debug)]
@@ -48,11 +52,14 @@ impl<T> Permit<T> {
 pub struct Policy {
     /// An upgrade of a proxied request needs `create` besides the verb of its method (rule 90). Default: yes.
     pub upgrade_needs_create: bool,
+    /// A proxied request is itself asked for besides `clustergateways/proxy`, as its member's API server would
+    /// (`--authorize-proxy-subpath`, rules 107-112). Default: no.
+    pub proxied_requests: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { upgrade_needs_create: true }
+        Self { upgrade_needs_create: true, proxied_requests: false }
     }
 }
 
@@ -140,7 +147,8 @@ impl Authorizer {
     /// The proof that `user` may do what `target` says. `uri` is the request's, for the words of a failure.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], or [`Error::AuthorizationUnknown`] if the hub does not say.
+    /// [`Error::Forbidden`]; [`Error::AuthorizationUnknown`] if the hub does not say; [`Error::TooManyRequests`] if too
+    /// much is being asked already; [`Error::BadRequest`] for paths and names beyond all measure.
     pub async fn authorize<T: Target>(
         &self,
         user: UserInfo,
@@ -148,7 +156,11 @@ impl Authorizer {
         uri: &str,
     ) -> Result<Permit<T>, Error> {
         for attributes in target.attributes(&self.policy) {
-            self.check(&user, attributes, uri).await?;
+            self.check(&user, attributes, None, uri).await?;
+        }
+        if let Some(carried) = target.carried(&self.policy) {
+            // Boxed: off by default, and large; a request's future is moved and kept as a whole.
+            Box::pin(self.check_carried(&user, carried, uri)).await?;
         }
         Ok(Permit { user, target })
     }
@@ -159,13 +171,26 @@ impl Authorizer {
         target.attributes(&self.policy).all(|attributes| self.always_allow.allows(&attributes))
     }
 
-    /// Administrators, then open paths, then the decider (rule 85).
-    async fn check(&self, user: &UserInfo, attributes: Attributes<'_>, uri: &str) -> Result<(), Error> {
-        if user.in_group(GROUP_MASTERS) || self.always_allow.allows(&attributes) {
+    /// Administrators, then open paths, then the decider (rule 85). `cluster`: where it is to be done, if not here; the
+    /// open paths are the gateway's own.
+    async fn check(
+        &self,
+        user: &UserInfo,
+        attributes: Attributes<'_>,
+        cluster: Option<&str>,
+        uri: &str,
+    ) -> Result<(), Error> {
+        let open = || cluster.is_none() && self.always_allow.allows(&attributes);
+        if user.in_group(GROUP_MASTERS) || open() {
             return Ok(());
         }
+        if attributes.bytes() > MAX_ASKED {
+            return Err(Error::BadRequest(format!(
+                "the path or the names in the request are longer than {MAX_ASKED} bytes, the most that can be authorized"
+            )));
+        }
         let decision = match &self.decider {
-            Decider::SubjectAccessReview(reviews) => reviews.decide(user, attributes).await,
+            Decider::SubjectAccessReview(reviews) => reviews.decide(user, attributes, cluster).await,
             Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(()),
             Decider::Policy(_) => Ok(Decision { allowed: false, reason: Arc::default() }),
         };
@@ -177,7 +202,8 @@ impl Authorizer {
                 on: attributes.into(),
                 reason: reason.as_ref().to_owned(),
             }))),
-            Err(Failure(message)) => {
+            Err(failure @ Failure::Busy(_)) => Err(Error::TooManyRequests(failure.to_string())),
+            Err(Failure::Unknown(message)) => {
                 Err(Error::AuthorizationUnknown { uri: uri.to_owned(), message: message.as_ref().to_owned() })
             }
         }

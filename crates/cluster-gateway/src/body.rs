@@ -8,8 +8,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+
+mod http2;
+
+pub use http2::Sending;
 
 /// Error of a stream that broke: the peer sees an aborted stream, never a clean end (contract rule 175).
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,8 +38,7 @@ pub struct Body {
 enum Inner {
     Full(Option<Bytes>),
     Incoming(Incoming),
-    /// An [`Incoming`] of HTTP/2.
-    H2(Incoming),
+    Received(RecvStream),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 
@@ -45,11 +49,10 @@ impl Body {
         Inner::Full(None).into()
     }
 
-    /// A body that comes in over HTTP/2. There an end can be missing without an error: a reset that says NO_ERROR. Only
-    /// this constructor makes it one (rule 175).
+    /// A body that comes in over HTTP/2. A stream that is reset, whatever the reason, has not ended cleanly (rule 175).
     #[must_use]
-    pub fn h2(incoming: Incoming) -> Self {
-        Inner::H2(incoming).into()
+    pub fn received(stream: RecvStream) -> Self {
+        Inner::Received(stream).into()
     }
 
     /// Any other body, for documents made as they are read and for tests.
@@ -93,10 +96,7 @@ impl http_body::Body for Body {
             Inner::Incoming(incoming) => {
                 ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
             }
-            Inner::H2(incoming) => match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-                None if !incoming.is_end_stream() => Some(Err("stream was reset before its end".into())),
-                frame => frame.map(|frame| frame.map_err(BodyError::from)),
-            },
+            Inner::Received(stream) => ready!(http2::poll_received(stream, cx)),
             Inner::Boxed(body) => ready!(body.as_mut().poll_frame(cx)),
         };
         match &frame {
@@ -116,7 +116,8 @@ impl http_body::Body for Body {
         self.observer.is_none()
             && match &self.inner {
                 Inner::Full(bytes) => bytes.is_none(),
-                Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.is_end_stream(),
+                Inner::Incoming(incoming) => incoming.is_end_stream(),
+                Inner::Received(stream) => stream.is_end_stream(),
                 Inner::Boxed(body) => body.is_end_stream(),
             }
     }
@@ -124,7 +125,9 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Incoming(incoming) | Inner::H2(incoming) => incoming.size_hint(),
+            Inner::Incoming(incoming) => incoming.size_hint(),
+            Inner::Received(stream) if stream.is_end_stream() => SizeHint::with_exact(0),
+            Inner::Received(_) => SizeHint::default(),
             Inner::Boxed(body) => body.size_hint(),
         }
     }
@@ -170,7 +173,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match &self.inner {
             Inner::Full(_) => "Full",
-            Inner::Incoming(_) | Inner::H2(_) => "Incoming",
+            Inner::Incoming(_) | Inner::Received(_) => "Incoming",
             Inner::Boxed(_) => "Boxed",
         };
         f.debug_tuple("Body").field(&kind).finish()

@@ -1,4 +1,5 @@
-//! Answers of the hub, remembered for a while: bounded, one question at a time per key, failures never kept.
+//! Answers of the hub, remembered for a while: bounded, one question at a time per key, failures never kept, and nobody
+//! can keep everybody else from asking.
 //!
 //! What it will never do: decide how long an answer holds. Whoever asks says so.
 
@@ -15,10 +16,13 @@ use quick_cache::{Equivalent, Weighter};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+mod shares;
+
+use shares::Shares;
+pub use shares::{Share, Standing};
+
 /// Capacity in entries of [`Entry::UNIT`] bytes or less; larger ones take the room of several (rules 79, 94).
 const CAPACITY: u64 = 8192;
-/// Questions that may be under way at once; more are refused rather than queued.
-const MAX_FLIGHTS: usize = 4096;
 /// How long one question may take, retries included (rule 79).
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -35,13 +39,19 @@ pub struct Answer<V> {
 
 /// Why there is no answer. Cheap to clone: everybody who waits gets one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub Arc<str>);
+pub enum Failure {
+    /// It was asked for, and could not be found out; the cause.
+    #[error("{0}")]
+    Unknown(Arc<str>),
+    /// It was not asked for: too much is being asked already; whose share is used up.
+    #[error("too many look-ups at the hub are under way for {0}; try again later")]
+    Busy(&'static str),
+}
 
 impl Failure {
     /// A failure with its cause in words.
     pub fn new(cause: impl fmt::Display) -> Self {
-        Self(cause.to_string().into())
+        Self::Unknown(cause.to_string().into())
     }
 }
 
@@ -50,7 +60,13 @@ type Outcome<V> = Option<Result<V, Failure>>;
 /// Remembered answers. The table's hash is keyed at random, so nobody outside can choose keys that collide.
 pub struct Answers<K, V> {
     kept: Cache<K, Entry<V>, ByBytes, RandomState>,
-    flights: Mutex<HashMap<K, watch::Receiver<Outcome<V>>>>,
+    flights: Mutex<Flights<K, V>>,
+}
+
+/// The questions under way.
+struct Flights<K, V> {
+    outcomes: HashMap<K, watch::Receiver<Outcome<V>>>,
+    shares: Shares,
 }
 
 #[derive(Clone)]
@@ -84,7 +100,7 @@ where
     pub fn new() -> Self {
         let capacity = usize::try_from(CAPACITY).unwrap_or(usize::MAX);
         let kept = Cache::with(capacity, CAPACITY, ByBytes, RandomState::new(), DefaultLifecycle::default());
-        Self { kept, flights: Mutex::default() }
+        Self { kept, flights: Mutex::new(Flights { outcomes: HashMap::new(), shares: Shares::default() }) }
     }
 
     /// The remembered answer, if it still holds. Neither waits nor asks; `key` may be borrowed.
@@ -93,15 +109,21 @@ where
     }
 
     /// The remembered answer, or a new one. Callers with the same key share one question; it runs on by itself when the
-    /// caller who started it goes away, and for 30 s at most.
+    /// caller who started it goes away, and for 30 s at most. A new question counts against `share`: it waits for its turn
+    /// within that, and is refused when too many wait already.
     ///
     /// # Errors
-    /// Whatever `ask` fails with; that it took too long, broke off, or that too much is being asked already.
-    pub async fn get_or_ask<F>(self: &Arc<Self>, key: K, ask: impl FnOnce() -> F + Send) -> Result<V, Failure>
+    /// Whatever `ask` fails with; that it took too long, broke off, or [`Failure::Busy`].
+    pub async fn get_or_ask<F>(
+        self: &Arc<Self>,
+        key: K,
+        share: Share,
+        ask: impl FnOnce() -> F + Send,
+    ) -> Result<V, Failure>
     where
         F: Future<Output = Result<Answer<V>, Failure>> + Send + 'static,
     {
-        let mut outcome = match self.join(key, ask)? {
+        let mut outcome = match self.join(key, share, ask)? {
             Joined::Known(value) => return Ok(value),
             Joined::Waiting(outcome) => outcome,
         };
@@ -111,7 +133,7 @@ where
     }
 
     /// Joins the question that is under way, or starts one.
-    fn join<F>(self: &Arc<Self>, key: K, ask: impl FnOnce() -> F) -> Result<Joined<V>, Failure>
+    fn join<F>(self: &Arc<Self>, key: K, share: Share, ask: impl FnOnce() -> F) -> Result<Joined<V>, Failure>
     where
         F: Future<Output = Result<Answer<V>, Failure>> + Send + 'static,
     {
@@ -120,19 +142,21 @@ where
         if let Some(value) = self.get(&key) {
             return Ok(Joined::Known(value));
         }
-        if let Some(outcome) = flights.get(&key) {
+        if let Some(outcome) = flights.outcomes.get(&key) {
             return Ok(Joined::Waiting(outcome.clone()));
         }
-        if flights.len() >= MAX_FLIGHTS {
-            return Err(Failure::new(format_args!(
-                "{MAX_FLIGHTS} look-ups at the hub are under way already"
-            )));
-        }
+        let turns = flights.shares.enter(&share)?;
         let (sender, outcome) = watch::channel(None);
-        flights.insert(key.clone(), outcome.clone());
+        flights.outcomes.insert(key.clone(), outcome.clone());
         drop(flights);
-        let flight = Flight { answers: Arc::clone(self), key };
-        tokio::spawn(flight.fly(ask(), sender));
+        let flight = Flight { answers: Arc::clone(self), key, share };
+        let question = ask();
+        let in_turn = async move {
+            // Closed never: a failure to acquire cannot happen, and asking out of turn would do no harm.
+            let _turn = turns.acquire().await;
+            question.await
+        };
+        tokio::spawn(flight.fly(in_turn, sender));
         Ok(Joined::Waiting(outcome))
     }
 
@@ -147,7 +171,7 @@ where
 }
 
 impl<K, V> Answers<K, V> {
-    fn flights(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Outcome<V>>>> {
+    fn flights(&self) -> MutexGuard<'_, Flights<K, V>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,6 +201,7 @@ enum Joined<V> {
 struct Flight<K: Hash + Eq, V> {
     answers: Arc<Answers<K, V>>,
     key: K,
+    share: Share,
 }
 
 impl<K, V> Flight<K, V>
@@ -206,7 +231,9 @@ where
 
 impl<K: Hash + Eq, V> Drop for Flight<K, V> {
     fn drop(&mut self) {
-        self.answers.flights().remove(&self.key);
+        let mut flights = self.answers.flights();
+        flights.outcomes.remove(&self.key);
+        flights.shares.leave(&self.share);
     }
 }
 

@@ -73,6 +73,10 @@ pub struct HubMode {
     pub hub: HubConfig,
     /// How callers are authenticated.
     pub authentication: AuthenticationConfig,
+    /// Whether endpoint and CA of clusters come from ManagedClusters (`--ocm-integration`, rule 247).
+    pub ocm_integration: bool,
+    /// Whether the hub itself is among the virtual clusters (`--virtual-clutser-with-control-plane`, rule 214).
+    pub list_control_plane: bool,
 }
 
 /// A server without a hub.
@@ -165,7 +169,10 @@ fn tls(options: &CommonOptions, mistakes: &mut Vec<String>) -> Option<TlsFiles> 
 fn authorization(options: &CommonOptions, mistakes: &mut Vec<String>) -> AuthorizationConfig {
     let config = AuthorizationConfig {
         always_allow_paths: options.authorization_always_allow_paths.clone(),
-        policy: Policy { upgrade_needs_create: options.authorize_upgrade_as_create },
+        policy: Policy {
+            upgrade_needs_create: options.authorize_upgrade_as_create,
+            proxied_requests: options.authorize_proxy_subpath,
+        },
         ..AuthorizationConfig::default()
     };
     if let Err(error) = config.check() {

@@ -6,6 +6,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,12 +34,18 @@ pub struct Coalesced<S> {
     unflushed: bool,
     /// The task has been woken and has not polled since.
     woken: bool,
+    heard: Arc<AtomicBool>,
 }
 
 impl<S> Coalesced<S> {
     /// Wraps `inner`. Allocates on the first write.
     pub fn new(inner: S) -> Self {
-        Self { inner, held: Vec::new(), sent: 0, unflushed: false, woken: false }
+        Self { inner, held: Vec::new(), sent: 0, unflushed: false, woken: false, heard: Arc::default() }
+    }
+
+    /// Set whenever bytes come in; whoever wants to know about silence clears it.
+    pub fn heard(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.heard)
     }
 
     /// The wrapped stream.
@@ -106,7 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Coalesced<S> {
         if let Poll::Ready(Err(error)) = this.poll_send(cx) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut this.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.heard.store(true, Ordering::Relaxed);
+        }
+        polled
     }
 }
 

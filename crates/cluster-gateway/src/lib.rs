@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod status;
 pub mod request;
 pub mod body;
+pub mod keepalive;
 pub mod issuer;
 pub mod pki;
 pub mod io;

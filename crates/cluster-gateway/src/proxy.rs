@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::authz::Permit;
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Exchange<'_> {
 
 /// Sends an authorized request to its member and gives back the answer as soon as its head is there.
 ///
-/// Of the request it uses method, query, headers and body. `peer` is who sent it. Dropping the future, or the body of
+/// Of the request it uses headers and body; the request line is the permit's. `peer` is who sent it. Dropping the future, or the body of
 /// the answer, cancels the request at the member (rule 176). An answer that breaks off breaks off for the client too
 /// (rule 175).
 ///
@@ -62,7 +62,9 @@ pub async fn forward(
     let target = exchange.permit.target();
     let outbound = Outbound {
         cluster: &target.path.cluster,
+        method: &target.method,
         path: &target.path.path,
+        query: target.query(),
         upstream: exchange.upstream,
         identity: &exchange.identity,
     };
@@ -79,8 +81,11 @@ pub async fn forward(
 struct Outbound<'o> {
     /// Name of the cluster, for messages.
     cluster: &'o str,
+    method: &'o Method,
     /// Path at the member, escaped, without its base path.
     path: &'o str,
+    /// Query, escaped, as the client wrote it.
+    query: Option<&'o str>,
     upstream: &'o Upstream,
     identity: &'o identity::Exchange<'o>,
 }
@@ -101,8 +106,8 @@ impl Outbound<'_> {
     /// (rule 157).
     fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
         let mut request = Request::new(body);
-        *request.uri_mut() = uri::upstream(&self.upstream.base_path, self.path, parts.uri.query())?;
-        *request.method_mut() = parts.method;
+        *request.uri_mut() = uri::upstream(&self.upstream.base_path, self.path, self.query)?;
+        *request.method_mut() = self.method.clone();
         let mut headers = parts.headers;
         headers::strip_request(&mut headers);
         headers::append_forwarded_for(&mut headers, peer.ip());

@@ -1,6 +1,6 @@
 //! Which clusters exist: a source of Secrets (the hub, or a directory), turned into immutable snapshots behind one pointer.
 //!
-//! One task writes; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
+//! One task writes, also where it follows two kinds of objects; readers take no lock. A snapshot is never modified. An entry that cannot be used is kept with the
 //! reason, so that it can be shown, and hurts no other entry. A broken watch leaves the last snapshot in force.
 
 use std::sync::Arc;
@@ -14,6 +14,8 @@ mod endpoint;
 mod entry;
 mod history;
 mod index;
+mod managed_cluster;
+mod ocm;
 mod parse;
 mod snapshot;
 mod source;
@@ -24,6 +26,8 @@ pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use history::{Change, History, Numbering, Position, TooOld};
 pub use index::{Index, Listing};
+pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
+pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
 pub use snapshot::Snapshot;
 pub use source::SecretSource;

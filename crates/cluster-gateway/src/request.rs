@@ -4,8 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use cluster_gateway_client::{GROUP, PathError, ProxyPath, VERSION};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, header, request::Parts};
 use percent_encoding::percent_decode_str;
+
+mod field_selector;
+
+pub use field_selector::FieldSelector;
 
 /// A request line, read once. Authorization and forwarding both work from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +23,17 @@ pub enum RequestInfo {
     Document(DocumentTarget),
 }
 
-/// A proxied request: which cluster, which of its paths.
+/// A proxied request: which cluster, and the request line that the cluster will get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyTarget {
     /// Verb at the hub (rule 88).
     pub verb: Verb,
+    /// Method, here and at the member.
+    pub method: Method,
     /// Cluster and member path.
     pub path: ProxyPath,
+    /// Holds the query; its path is the one here, not the member's.
+    line: Option<PathAndQuery>,
     /// The client asks to leave HTTP: exec, attach, port-forward, WebSockets (rule 183).
     pub upgrade: bool,
 }
@@ -46,8 +55,19 @@ pub struct ResourceTarget {
     pub subresource: String,
     /// Object's name, from the path or from `fieldSelector=metadata.name=…` (rule 91); may be empty.
     pub name: String,
+    /// Whether the path is of an old form, `…/watch/RESOURCE` or `…/proxy/RESOURCE`, which names the verb (rule 102).
+    pub special: bool,
     /// Whether more segments follow the subresource, or the path is not one that resources are served at.
     pub trailing: bool,
+}
+
+/// What a proxied request is to the API server of its member, which knows nothing of the part before `proxy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberRequest {
+    /// For a resource.
+    Resource(ResourceTarget),
+    /// For anything else.
+    Document(DocumentTarget),
 }
 
 /// A request for something that is no resource.
@@ -136,18 +156,49 @@ impl RequestInfo {
     pub fn parse(parts: &Parts) -> Result<Self, RequestError> {
         let raw = parts.uri.path();
         if let Some(path) = ProxyPath::parse(raw)? {
-            let verb = Verb::of(&parts.method);
-            return Ok(Self::Proxy(ProxyTarget { verb, path, upgrade: wants_upgrade(parts) }));
+            return Ok(Self::Proxy(ProxyTarget {
+                verb: Verb::of(&parts.method),
+                method: parts.method.clone(),
+                path,
+                line: parts.uri.path_and_query().cloned(),
+                upgrade: wants_upgrade(parts),
+            }));
         }
+        Ok(match MemberRequest::parse(&parts.method, raw, parts.uri.query().unwrap_or_default())? {
+            MemberRequest::Resource(target) => Self::Resource(target),
+            MemberRequest::Document(target) => Self::Document(target),
+        })
+    }
+}
+
+impl ProxyTarget {
+    /// The query that the member gets, as the client wrote it.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.line.as_ref().and_then(PathAndQuery::query)
+    }
+
+    /// What the member's API server will take the request for, read from the very bytes that are sent to it (rules 107,
+    /// 110).
+    ///
+    /// # Errors
+    /// [`RequestError::SpecialVerb`].
+    pub fn at_member(&self) -> Result<MemberRequest, RequestError> {
+        MemberRequest::parse(&self.method, &self.path.path, self.query().unwrap_or_default())
+    }
+}
+
+impl MemberRequest {
+    /// Reads an escaped path as an API server does that has no clusters.
+    fn parse(method: &Method, raw: &str, query: &str) -> Result<Self, RequestError> {
         let path = decode(raw);
-        let query = parts.uri.query().unwrap_or_default();
-        match ResourceTarget::parse(&parts.method, &path, query)? {
-            Some(target) => Ok(Self::Resource(target)),
-            None => Ok(Self::Document(DocumentTarget {
-                verb: parts.method.as_str().to_ascii_lowercase(),
+        Ok(match ResourceTarget::parse(method, &path, query)? {
+            Some(target) => Self::Resource(target),
+            None => Self::Document(DocumentTarget {
+                verb: method.as_str().to_ascii_lowercase(),
                 path: path.into_owned(),
-            })),
-        }
+            }),
+        })
     }
 }
 
@@ -191,6 +242,7 @@ impl ResourceTarget {
             }
         };
         self.verb = special;
+        self.special = true;
         match &rest[1..] {
             [] => Err(RequestError::SpecialVerb(path.to_owned())),
             rest => Ok(rest),
@@ -219,15 +271,18 @@ impl ResourceTarget {
         !self.name.is_empty()
     }
 
+    /// Collections have verbs of their own; a name that a selector requires counts where the method made the verb.
     fn refine_verb(&mut self, named: bool, query: &str) {
-        let collection = !named;
-        match self.verb {
-            Verb::Get if collection => self.verb = if watches(query) { Verb::Watch } else { Verb::List },
-            Verb::Delete if collection => self.verb = Verb::DeleteCollection,
-            _ => {}
+        if named {
+            return;
         }
-        if collection && matches!(self.verb, Verb::List | Verb::Watch) {
-            self.name = name_from_field_selector(query).unwrap_or_default();
+        match self.verb {
+            Verb::Get => {
+                self.verb = if watches(query) { Verb::Watch } else { Verb::List };
+                self.name = selected_name(query).unwrap_or_default();
+            }
+            Verb::Delete => self.verb = Verb::DeleteCollection,
+            _ => {}
         }
     }
 }
@@ -262,14 +317,10 @@ fn decode(raw: &str) -> Cow<'_, str> {
     percent_decode_str(raw).decode_utf8_lossy()
 }
 
-fn name_from_field_selector(query: &str) -> Option<String> {
-    let selector = query_value(query, "fieldSelector")?;
-    selector.split(',').find_map(|term| {
-        let value = term.trim().strip_prefix("metadata.name=")?;
-        let value = value.strip_prefix('=').unwrap_or(value);
-        Some(value.to_owned())
-            .filter(|value| !matches!(value.as_str(), "" | "." | "..") && !value.contains(['/', '%']))
-    })
+/// The one name that a field selector leaves, if it can be that of an object (rule 91).
+fn selected_name(query: &str) -> Option<String> {
+    let name = FieldSelector::parse(&query_value(query, "fieldSelector")?).ok()?.required_name()?;
+    Some(name).filter(|name| !matches!(name.as_str(), "." | "..") && !name.contains(['/', '%']))
 }
 
 /// Whether the client asks for an upgrade: an `upgrade` token in some `Connection` header, and an `Upgrade` header
@@ -323,153 +374,4 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn info(method: &str, uri: &str) -> RequestInfo {
-        parse(method, uri, &[]).expect("a readable request line")
-    }
-
-    fn parse(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<RequestInfo, RequestError> {
-        let mut request = http::Request::builder().method(method).uri(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        RequestInfo::parse(&request.body(()).expect("a request").into_parts().0)
-    }
-
-    fn resource(method: &str, uri: &str) -> ResourceTarget {
-        match info(method, uri) {
-            RequestInfo::Resource(target) => target,
-            other => panic!("{uri} is {other:?}"),
-        }
-    }
-
-    fn proxied(method: &str, rest: &str) -> ProxyTarget {
-        match info(method, &format!("/apis/cluster.core.oam.dev/v1alpha1/clustergateways/c/proxy{rest}")) {
-            RequestInfo::Proxy(target) => target,
-            other => panic!("{rest} is {other:?}"),
-        }
-    }
-
-    #[test]
-    fn rule_101_short_paths_and_other_roots_are_no_resources() {
-        for path in [
-            "/",
-            "/api",
-            "/api/v1",
-            "/apis",
-            "/apis/g",
-            "/apis/g/v",
-            "/apis/g/v/",
-            "/healthz",
-            "/version/x/y/z",
-        ] {
-            assert!(matches!(info("GET", path), RequestInfo::Document(_)), "{path}");
-        }
-        assert_eq!(resource("GET", "//apis/g/v/r//").resource, "r");
-        assert_eq!(resource("GET", "/api/v1/pods").group, "");
-    }
-
-    #[test]
-    fn rule_102_special_verbs_stand_in_the_path() {
-        let target = resource("GET", "/apis/g/v/watch/things");
-        assert_eq!((target.verb, target.resource.as_str()), (Verb::Watch, "things"));
-        let target = resource("POST", "/api/v1/proxy/nodes/n/x");
-        assert_eq!((target.verb, target.name.as_str(), target.subresource.as_str()), (Verb::Proxy, "n", ""));
-        for path in ["/apis/g/v/watch", "/apis/g/v/proxy/"] {
-            assert!(matches!(parse("GET", path, &[]), Err(RequestError::SpecialVerb(_))), "{path}");
-        }
-    }
-
-    #[test]
-    fn rule_103_namespaces_are_scopes_unless_their_own_subresource_follows() {
-        let target = resource("GET", "/api/v1/namespaces/n/pods/p");
-        assert_eq!(
-            (target.namespace.as_str(), target.resource.as_str(), target.name.as_str()),
-            ("n", "pods", "p")
-        );
-        for sub in ["status", "finalize"] {
-            let target = resource("PUT", &format!("/api/v1/namespaces/n/{sub}"));
-            assert_eq!((target.resource.as_str(), target.subresource.as_str()), ("namespaces", sub));
-        }
-        assert_eq!(resource("GET", "/api/v1/namespaces/n").name, "n");
-        assert_eq!(resource("GET", "/api/v1/namespaces").verb, Verb::List);
-    }
-
-    #[test]
-    fn rule_104_what_follows_the_subresource_is_not_looked_at() {
-        let target = resource("GET", "/api/v1/namespaces/n/pods/p/log/more/of/it");
-        assert_eq!((target.subresource.as_str(), target.trailing), ("log", true));
-        assert!(!resource("GET", "/api/v1/namespaces/n/pods/p/log").trailing);
-    }
-
-    #[test]
-    fn rule_088_verbs_of_a_proxied_request_are_those_of_its_method() {
-        for (method, verb) in [
-            ("GET", "get"),
-            ("HEAD", "get"),
-            ("POST", "create"),
-            ("PUT", "update"),
-            ("PATCH", "patch"),
-            ("DELETE", "delete"),
-            ("OPTIONS", ""),
-            ("TRACE", ""),
-        ] {
-            assert_eq!(proxied(method, "/api/v1/pods").verb.as_str(), verb, "{method}");
-        }
-    }
-
-    #[test]
-    fn rule_089_a_proxied_watch_is_a_get_and_a_proxied_collection_delete_a_delete() {
-        assert_eq!(proxied("GET", "/api/v1/pods?watch=true").verb, Verb::Get);
-        assert_eq!(proxied("DELETE", "/api/v1/pods").verb, Verb::Delete);
-    }
-
-    #[test]
-    fn rule_091_verbs_of_our_own_resources() {
-        let base = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
-        assert_eq!(resource("GET", base).verb, Verb::List);
-        for query in ["watch=true", "watch=1", "watch"] {
-            assert_eq!(resource("GET", &format!("{base}?{query}")).verb, Verb::Watch, "{query}");
-        }
-        assert_eq!(resource("GET", &format!("{base}?watch=false")).verb, Verb::List);
-        let one = resource("GET", &format!("{base}?fieldSelector=metadata.name%3Dx"));
-        assert_eq!((one.verb, one.name.as_str()), (Verb::List, "x"));
-        assert_eq!(resource("GET", &format!("{base}/x")).verb, Verb::Get);
-        let health = resource("PATCH", &format!("{base}/x/health"));
-        assert_eq!((health.verb, health.subresource.as_str()), (Verb::Patch, "health"));
-        assert_eq!(resource("DELETE", base).verb, Verb::DeleteCollection);
-    }
-
-    #[test]
-    fn rule_093_documents_are_checked_by_path_and_lower_case_method() {
-        let expected = DocumentTarget { verb: "post".into(), path: "/openapi/v3/apis/x".into() };
-        assert_eq!(info("POST", "/openapi/v3/apis/x?hash=1"), RequestInfo::Document(expected));
-    }
-
-    #[test]
-    fn rule_183_an_upgrade_needs_the_token_and_the_header() {
-        let path = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/c/proxy/x";
-        let upgrades = |headers: &[(&str, &str)]| match parse("GET", path, headers) {
-            Ok(RequestInfo::Proxy(target)) => target.upgrade,
-            other => panic!("{other:?}"),
-        };
-        assert!(upgrades(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]));
-        assert!(!upgrades(&[("connection", "upgrade")]));
-        assert!(!upgrades(&[("upgrade", "websocket")]));
-        assert!(!upgrades(&[("connection", "upgraded"), ("upgrade", "x")]));
-    }
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, milliseconds) in
-            [("10s", 10_000), ("1m30s", 90_000), ("500ms", 500), ("0", 0), ("0s", 0), ("1.5h", 5_400_000)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in ["", "10", "s", "10x", "-1s", "1e9999h"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use crate::api::{Api, ApiConfig, VersionInfo};
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::gateway::{Gateway, IdentityPassing};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
@@ -180,6 +180,10 @@ fn gateway(
         version: VersionInfo::current(),
         secure_port: address.port(),
         healthiness_check: config.gates.healthiness_check,
+        list_control_plane: match &config.mode {
+            Mode::Hub(mode) => mode.list_control_plane,
+            Mode::Standalone(_) => true,
+        },
         synced: {
             let (registry, loaded) = (Arc::clone(&registry), Arc::clone(loaded));
             Arc::new(move || registry.synced() && loaded.load(Ordering::Relaxed))
@@ -238,8 +242,11 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
-    let policy =
-        ClusterPolicy { allow_insecure: config.allow_insecure_clusters, transport: Arc::new(transport) };
+    let policy = ClusterPolicy {
+        allow_insecure: config.allow_insecure_clusters,
+        merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
+        transport: Arc::new(transport),
+    };
     Index::new(Arc::clone(&gateway.registry), policy)
 }
 

@@ -3,15 +3,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
@@ -20,16 +19,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod framing;
+mod http2;
 mod tls;
 mod usage;
 
 use framing::Framing;
 pub use tls::{TlsError, TlsFiles, TlsReloader, self_signed};
-use usage::Usage;
 
 use crate::authn::Connection;
 use crate::body::Body;
-use crate::io::{CAPACITY, Coalesced};
+use crate::io::CAPACITY;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -49,16 +48,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// hyper counts waiting for the next request as reading its head, so this is Go's idle timeout.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(180);
-const MAX_CONCURRENT_STREAMS: u32 = 1000;
-/// Streams that a client has opened and reset before they were looked at; more end the connection (rule 59).
-const MAX_UNSEEN_RESETS: usize = 20;
-const STREAM_WINDOW: u32 = 256 << 10;
-/// Many streams share a connection from kube-apiserver: uploads that stall must not stop the others.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_CONCURRENT_STREAMS;
-/// What a reader that has stopped reading may hold in memory, per stream (rule 130).
-const SEND_BUFFER: usize = 64 << 10;
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A bound socket and what it needs to serve.
 #[derive(Debug)]
@@ -135,12 +124,11 @@ async fn serve_connection<H: Handler>(
     let certificates =
         session.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
     let connection = Arc::new(Connection::new(peer, certificates));
-    let result = if http2 {
-        serve_http2(stream, &connection, handler, drain).await
-    } else {
-        serve_http1(stream, &connection, handler, drain).await
-    };
-    if let Err(error) = result {
+    if http2 {
+        if let Err(error) = http2::serve(stream, &connection, handler, &drain).await {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
+    } else if let Err(error) = serve_http1(stream, &connection, handler, &drain).await {
         tracing::debug!(%peer, %error, "connection ended");
     }
 }
@@ -157,43 +145,11 @@ async fn handshake(stream: TcpStream, tls: &TlsReloader) -> std::io::Result<Stre
     start.into_stream(tls.config()).await
 }
 
-async fn serve_http2<H: Handler>(
-    stream: Stream,
-    connection: &Arc<Connection>,
-    handler: Arc<H>,
-    drain: CancellationToken,
-) -> hyper::Result<()> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-        .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(MAX_HEADER_BYTES as u32)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
-    let usage = Arc::new(Usage::default());
-    let service = {
-        let (connection, usage) = (Arc::clone(connection), Arc::clone(&usage));
-        service_fn(move |request: Request<Incoming>| {
-            let open = usage.open();
-            // Boxed: HTTP/2 keeps a place of this size for as long as the stream lives, and moves it several times.
-            let answer =
-                Box::pin(Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::h2)));
-            async move { Ok::<_, Infallible>(answer.await.map(|body| body.holding(open))) }
-        })
-    };
-    let serving = builder.serve_connection(TokioIo::new(Coalesced::new(stream)), service);
-    drive(serving, connection, usage.idle(), &drain).await
-}
-
 async fn serve_http1<H: Handler>(
     stream: Stream,
     connection: &Arc<Connection>,
     handler: Arc<H>,
-    drain: CancellationToken,
+    drain: &CancellationToken,
 ) -> hyper::Result<()> {
     let mut builder = http1::Builder::new();
     builder
@@ -220,48 +176,11 @@ async fn serve_http1<H: Handler>(
         })
     };
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    drive(serving, connection, std::future::pending(), &drain).await
-}
-
-/// A connection that can be told to end after its open requests.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn graceful_shutdown(self: Pin<&mut Self>);
-}
-
-impl<S> Graceful for http1::UpgradeableConnection<TokioIo<Stream>, S>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        Self::graceful_shutdown(self);
-    }
-}
-
-impl<S> Graceful for http2::Connection<TokioIo<Coalesced<Stream>>, S, TokioExecutor>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Send + 'static,
-    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, Body>,
-{
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        Self::graceful_shutdown(self);
-    }
-}
-
-async fn drive(
-    serving: impl Graceful,
-    connection: &Connection,
-    idle: impl Future<Output = ()>,
-    drain: &CancellationToken,
-) -> hyper::Result<()> {
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         result = serving.as_mut() => return result,
         () = drain.cancelled() => {}
         () = connection.closing() => {}
-        () = idle => {}
     }
     serving.as_mut().graceful_shutdown();
     serving.await

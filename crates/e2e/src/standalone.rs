@@ -48,10 +48,15 @@ impl Standalone {
 
     /// Starts the server and waits until it is ready.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// As [`Standalone::start`], with additional flags.
+    pub fn start_with(&mut self, flags: &[&str]) -> Result<()> {
         let (ca, address) = (self.path("data/serving-ca.crt"), self.address());
         let mut readyz: Option<Curl> = None;
         let port = format!("--secure-port={}", self.port);
-        self.launch(&[&port])?.wait_ready(START_TIMEOUT, || {
+        self.launch(&[&[port.as_str()], flags].concat())?.wait_ready(START_TIMEOUT, || {
             if readyz.is_none()
                 && let Ok(ca) = fs::read_to_string(&ca)
             {

@@ -86,8 +86,13 @@ impl Resource for ClusterGateways {
         None
     }
 
+    fn is_listed(self) -> bool {
+        false
+    }
+
     fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Gateway<'a>> {
-        Some(Gateway { cluster, version, healthiness_check: self.healthiness_check })
+        let healthiness_check = self.healthiness_check;
+        cluster.registered.then_some(Gateway { cluster, version, healthiness_check })
     }
 
     fn sort(self, _: &mut [&Arc<Cluster>]) {}

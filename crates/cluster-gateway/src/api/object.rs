@@ -44,8 +44,10 @@ pub(super) struct Kind {
 pub(super) trait Resource: Copy + Send + Sync + 'static {
     const KIND: &'static Kind;
     type Object<'a>: Object;
-    /// The object that is there whatever clusters are registered; it comes first.
+    /// The object that is there whatever clusters are registered.
     fn constant<'a>(self) -> Option<Self::Object<'a>>;
+    /// Whether lists and watches show that object; it comes first.
+    fn is_listed(self) -> bool;
     /// The object of a cluster, at this `resourceVersion`. `None`: the cluster has none.
     fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Self::Object<'a>>;
     /// Brings clusters, which come sorted by name, into the order of lists.
@@ -125,7 +127,7 @@ pub(super) async fn get<R: Resource>(
         return write_one(R::KIND, &object, query, output, api.now());
     }
     let snapshot = api.fresh(version).await?;
-    let found = snapshot.get(name).and_then(|cluster| resource.object(cluster, cluster.version));
+    let found = snapshot.get_virtual(name).and_then(|cluster| resource.object(cluster, cluster.version));
     let not_found = || Error::NotFound { resource: R::KIND.resource, name: name.to_owned() };
     write_one(R::KIND, &found.ok_or_else(not_found)?, query, output, api.now())
 }

@@ -76,8 +76,11 @@ impl Page {
         let options = &selection.options;
         let (clusters, version) = match (&options.continues, options.at) {
             (Some(token), _) => {
-                let old = api.fresh(token.rv).await?.at(token.rv).map_err(|TooOld(_)| continue_expired())?;
-                (old, token.rv)
+                let snapshot = match api.fresh(token.rv).await {
+                    Err(Error::FutureVersion { .. }) => return Err(continue_expired()),
+                    snapshot => snapshot?,
+                };
+                (snapshot.at(token.rv).map_err(|TooOld(_)| continue_expired())?, token.rv)
             }
             (None, At::Exactly(version)) => {
                 let old = api.fresh(version).await?.at(version).map_err(|old| expired(version, old))?;
@@ -85,7 +88,7 @@ impl Page {
             }
             (None, At::NotOlderThan(version)) => {
                 let snapshot = api.fresh(version).await?;
-                (snapshot.iter().cloned().collect(), snapshot.version())
+                (snapshot.iter_virtual().cloned().collect(), snapshot.version())
             }
         };
         let mut clusters: Vec<_> = clusters.iter().collect();
@@ -109,7 +112,8 @@ struct Selected<'a, R> {
 impl<R: Resource> Selected<'_, R> {
     fn page(&self, clusters: &[&Arc<Cluster>], version: u64) -> Page {
         let options = &self.selection.options;
-        let constant = self.resource.constant().is_some_and(|object| self.is_wanted(&object));
+        let constant = self.resource.constant().filter(|_| self.resource.is_listed());
+        let constant = constant.is_some_and(|object| self.is_wanted(&object));
         let members = clusters.iter().filter(|cluster| {
             self.resource.object(cluster, version).is_some_and(|object| self.is_wanted(&object))
         });

@@ -22,6 +22,7 @@ use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
 
 mod documents;
 mod golden;
+mod managed;
 mod openapi;
 mod replay;
 mod pages;
@@ -69,7 +70,11 @@ impl Fixture {
     }
 
     fn with(clusters: Vec<Cluster>, healthiness_check: bool) -> Self {
-        let snapshot = Arc::new(Snapshot::new(clusters.into_iter().map(Arc::new)));
+        Self::of(Snapshot::new(clusters.into_iter().map(Arc::new)), healthiness_check)
+    }
+
+    fn of(snapshot: Snapshot, healthiness_check: bool) -> Self {
+        let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
         let api = api(healthiness_check, [&synced, &stopping], Arc::new(move || Arc::clone(&snapshot)));
@@ -124,6 +129,7 @@ fn api(healthiness_check: bool, flags: [&Arc<AtomicBool>; 2], clusters: Clusters
         },
         secure_port: 19443,
         healthiness_check,
+        list_control_plane: true,
         synced,
         stopping,
         clusters,
@@ -183,6 +189,9 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         name: name.to_owned(),
         labels: BTreeMap::from([(LABEL_CREDENTIAL_TYPE.to_owned(), credential_type.as_str().to_owned())]),
         annotations: BTreeMap::new(),
+        registered: true,
+        names_endpoint: true,
+        managed_cluster: None,
         creation_timestamp: Some(created.to_owned()),
         uid: format!("uid-of-{name}"),
         resource_version: "42".to_owned(),

@@ -1,12 +1,12 @@
-//! `virtualclusters`: the hub itself and every registered cluster, as KubeVela sees them (contract rules 204, 214, 215,
-//! 217).
+//! `virtualclusters`: the hub itself, every registered cluster and every ManagedCluster, as KubeVela sees them (contract
+//! rules 204, 214, 215, 217).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::GROUP;
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_ALIAS, LABEL_CONTROL_PLANE, LABEL_CREDENTIAL_TYPE, Metadata, VirtualCluster,
+    ANNOTATION_ALIAS, EndpointType, LABEL_CONTROL_PLANE, LABEL_CREDENTIAL_TYPE, Metadata, VirtualCluster,
     VirtualClusterSpec,
 };
 use serde_json::Value;
@@ -18,10 +18,12 @@ use super::object::{Kind, Object, Resource};
 use super::selector::LabelSelector;
 use super::table::Column;
 use super::uid::uid;
-use crate::registry::Cluster;
+use crate::registry::{Cluster, ManagedCluster};
 
 /// Name of the hub itself. A Secret of this name is not shown: it would be a second object of the same name.
 const LOCAL: &str = "local";
+/// Credential type of a cluster whose credential the gateway does not have.
+const MANAGED_CLUSTER: &str = "ManagedCluster";
 /// Endpoint of a cluster that has none to show.
 const NO_ENDPOINT: &str = "-";
 /// Version of the hub's own object, which never changes: older than any other.
@@ -63,12 +65,16 @@ const fn column(name: &'static str, description: &'static str) -> Column {
 
 /// The resource.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct VirtualClusters;
+pub(super) struct VirtualClusters {
+    /// Whether lists and watches show the hub itself.
+    pub(super) list_control_plane: bool,
+}
 
-/// The hub itself, or a registered cluster.
+/// The hub itself, or a cluster: as its Secret describes it, or its ManagedCluster.
 pub(super) enum Virtual<'a> {
     Local,
-    Member(&'a Cluster, u64),
+    Registered(&'a Cluster, u64),
+    Managed(&'a Cluster, &'a ManagedCluster, u64),
 }
 
 impl Resource for VirtualClusters {
@@ -79,14 +85,18 @@ impl Resource for VirtualClusters {
         Some(Virtual::Local)
     }
 
+    fn is_listed(self) -> bool {
+        self.list_control_plane
+    }
+
     fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Virtual<'a>> {
-        (cluster.name != LOCAL).then_some(Virtual::Member(cluster, version))
+        (cluster.name != LOCAL).then(|| Virtual::of(cluster, version))
     }
 
     /// The newest first. RFC 3339 in UTC sorts as text. The sort is stable, so clusters of one second stay sorted by
     /// name.
     fn sort(self, clusters: &mut [&Arc<Cluster>]) {
-        clusters.sort_by(|a, b| b.creation_timestamp.cmp(&a.creation_timestamp));
+        clusters.sort_by(|a, b| Virtual::of(b, 0).created().cmp(Virtual::of(a, 0).created()));
     }
 }
 
@@ -96,7 +106,7 @@ impl Object for Virtual<'_> {
     fn name(&self) -> &str {
         match self {
             Self::Local => LOCAL,
-            Self::Member(cluster, _) => &cluster.name,
+            Self::Registered(cluster, _) | Self::Managed(cluster, ..) => &cluster.name,
         }
     }
 
@@ -105,17 +115,16 @@ impl Object for Virtual<'_> {
     }
 
     fn metadata(&self) -> Metadata {
-        let (version, uid, created) = match self {
-            Self::Local => (LOCAL_VERSION, uid(KIND.resource, LOCAL), None),
-            Self::Member(cluster, version) => {
-                (*version, uid(KIND.resource, &cluster.uid), cluster.creation_timestamp.clone())
-            }
+        let (version, of) = match self {
+            Self::Local => (LOCAL_VERSION, LOCAL),
+            Self::Registered(cluster, version) => (*version, cluster.uid.as_str()),
+            Self::Managed(cluster, _, version) => (*version, cluster.uid.as_str()),
         };
         Metadata {
             name: self.name().to_owned(),
-            uid,
+            uid: uid(KIND.resource, of),
             resource_version: Some(version.to_string()),
-            creation_timestamp: created,
+            creation_timestamp: Some(self.created().to_owned()).filter(|created| !created.is_empty()),
             labels: self.labels(),
         }
     }
@@ -147,48 +156,81 @@ impl Object for Virtual<'_> {
     fn place(&self) -> String {
         match self {
             Self::Local => String::new(),
-            Self::Member(cluster, _) => format!("{}/{}", created(cluster), cluster.name),
+            _ => format!("{}/{}", self.created(), self.name()),
         }
     }
 
     fn is_behind(&self, place: &str) -> bool {
-        let Self::Member(cluster, _) = self else { return false };
+        if matches!(self, Self::Local) {
+            return false;
+        }
         // Behind `local`, everything is.
-        place
-            .split_once('/')
-            .is_none_or(|(time, name)| (time, cluster.name.as_str()) > (created(cluster), name))
+        place.split_once('/').is_none_or(|(time, name)| (time, self.name()) > (self.created(), name))
     }
 }
 
-impl Virtual<'_> {
-    fn labels(&self) -> BTreeMap<String, String> {
-        let Self::Member(cluster, _) = self else {
-            return BTreeMap::from([(LABEL_CONTROL_PLANE.to_owned(), "true".to_owned())]);
+impl<'a> Virtual<'a> {
+    /// Before a Secret that does not say where the cluster is, the original goes by the ManagedCluster.
+    fn of(cluster: &'a Cluster, version: u64) -> Self {
+        match &cluster.managed_cluster {
+            Some(managed) if !cluster.names_endpoint && managed.has_address() => {
+                Self::Managed(cluster, managed, version)
+            }
+            _ => Self::Registered(cluster, version),
+        }
+    }
+
+    /// When it was created; empty: unknown.
+    fn created(&self) -> &str {
+        let created = match self {
+            Self::Local => None,
+            Self::Registered(cluster, _) => cluster.creation_timestamp.as_deref(),
+            Self::Managed(_, managed, _) => managed.creation_timestamp.as_deref(),
         };
-        let own = cluster.labels.iter().filter(|(key, _)| !key.starts_with(GROUP));
+        created.unwrap_or_default()
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let raw = match self {
+            Self::Local => return BTreeMap::from([(LABEL_CONTROL_PLANE.to_owned(), "true".to_owned())]),
+            Self::Registered(cluster, _) => &cluster.labels,
+            Self::Managed(_, managed, _) => &managed.labels,
+        };
+        let own = raw.iter().filter(|(key, _)| !key.starts_with(GROUP));
         let mut labels: BTreeMap<_, _> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
         labels.insert(LABEL_CONTROL_PLANE.to_owned(), "false".to_owned());
         labels
     }
 
     fn spec(&self) -> VirtualClusterSpec {
-        let Self::Member(cluster, _) = self else {
-            return VirtualClusterSpec {
+        let alias = |of: &BTreeMap<String, String>| of.get(ANNOTATION_ALIAS).cloned().unwrap_or_default();
+        match self {
+            Self::Local => VirtualClusterSpec {
                 alias: String::new(),
                 accepted: true,
                 endpoint: NO_ENDPOINT.to_owned(),
                 credential_type: "Internal".to_owned(),
-            };
-        };
-        VirtualClusterSpec {
-            alias: cluster.annotations.get(ANNOTATION_ALIAS).cloned().unwrap_or_default(),
-            accepted: true,
-            endpoint: cluster.address.as_deref().map_or_else(|| NO_ENDPOINT.to_owned(), without_userinfo),
-            credential_type: cluster.labels.get(LABEL_CREDENTIAL_TYPE).cloned().unwrap_or_default(),
+            },
+            Self::Registered(cluster, _) => VirtualClusterSpec {
+                alias: alias(&cluster.annotations),
+                accepted: cluster.accepted(),
+                endpoint: endpoint(cluster),
+                credential_type: cluster.labels.get(LABEL_CREDENTIAL_TYPE).cloned().unwrap_or_default(),
+            },
+            Self::Managed(_, managed, _) => VirtualClusterSpec {
+                alias: alias(&managed.annotations),
+                accepted: managed.accepted(),
+                endpoint: NO_ENDPOINT.to_owned(),
+                credential_type: MANAGED_CLUSTER.to_owned(),
+            },
         }
     }
 }
 
-fn created(cluster: &Cluster) -> &str {
-    cluster.creation_timestamp.as_deref().unwrap_or_default()
+fn endpoint(cluster: &Cluster) -> String {
+    match &cluster.address {
+        _ if cluster.endpoint_type == EndpointType::ClusterProxy => cluster.endpoint_type.as_str().to_owned(),
+        Some(address) => without_userinfo(address),
+        None => NO_ENDPOINT.to_owned(),
+    }
 }

@@ -154,13 +154,13 @@ impl<R: Resource> Watch<R> {
     }
 
     fn initial(&mut self, snapshot: Arc<Snapshot>, next: usize, end: bool) {
-        if let Some(object) = self.resource.constant().filter(|_| next == 0)
+        if let Some(object) = self.resource.constant().filter(|_| next == 0 && self.resource.is_listed())
             && self.selection.matches(&object)
         {
             self.lines.event::<R>(Type::Added, &object);
         }
         let mut sent = next;
-        for cluster in snapshot.iter().skip(next) {
+        for cluster in snapshot.iter_virtual().skip(next) {
             if self.lines.len() >= FRAME {
                 break;
             }
@@ -170,7 +170,7 @@ impl<R: Resource> Watch<R> {
                 self.lines.event::<R>(Type::Added, &object);
             }
         }
-        if sent < snapshot.len() {
+        if sent < snapshot.iter_virtual().len() {
             self.stage = Stage::Initial { snapshot, next: sent, end };
             return;
         }

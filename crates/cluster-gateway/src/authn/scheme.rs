@@ -1,6 +1,7 @@
 //! The schemes and how their answers combine.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,6 +17,12 @@ pub(super) struct Asked<'a> {
     pub(super) connection: &'a Connection,
     pub(super) headers: &'a HeaderMap,
     pub(super) now: SystemTime,
+}
+
+impl Asked<'_> {
+    fn peer(&self) -> IpAddr {
+        self.connection.peer().ip()
+    }
 }
 
 /// A scheme's answer.
@@ -70,8 +77,12 @@ impl Scheme<Asked<'_>> for Known {
                 Some(cas) => certificate::authenticate(&cas, asked),
                 None => Answer::NotRequested,
             },
-            Self::Bearer(tokens) => tokens.authenticate(token::bearer(asked.headers), asked.now).await,
-            Self::WebSocket(tokens) => tokens.authenticate(token::web_socket(asked.headers), asked.now).await,
+            Self::Bearer(tokens) => {
+                tokens.authenticate(token::bearer(asked.headers), asked.peer(), asked.now).await
+            }
+            Self::WebSocket(tokens) => {
+                tokens.authenticate(token::web_socket(asked.headers), asked.peer(), asked.now).await
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bearer tokens, in `Authorization` and among the WebSocket protocols, and who is asked about them (contract rules 76,
 //! 79, 81).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header};
+use memchr::memchr;
 
 use super::oidc::Oidc;
 use super::scheme::{Answer, Scheme, first_success};
@@ -35,6 +37,8 @@ pub(super) enum Presented {
 /// What is asked of those who may know a token.
 pub(super) struct AskedToken<'a> {
     pub(super) token: &'a str,
+    /// Who presents it.
+    pub(super) peer: IpAddr,
     pub(super) now: SystemTime,
 }
 
@@ -49,7 +53,7 @@ pub(super) enum TokenSource {
 impl Scheme<AskedToken<'_>> for TokenSource {
     async fn authenticate(&self, asked: &AskedToken<'_>) -> Answer {
         match self {
-            Self::Review(reviews) => reviews.authenticate(asked.token).await,
+            Self::Review(reviews) => reviews.authenticate(asked.token, asked.peer).await,
             Self::File(file) => file.authenticate(asked.token),
             Self::Oidc(issuer) => issuer.authenticate(asked).await,
         }
@@ -62,13 +66,13 @@ pub(super) struct Tokens(pub(super) Vec<TokenSource>);
 
 impl Tokens {
     /// A token that nobody knows is wrong: whoever presents one is not anonymous (rule 61).
-    pub(super) async fn authenticate(&self, presented: Presented, now: SystemTime) -> Answer {
+    pub(super) async fn authenticate(&self, presented: Presented, peer: IpAddr, now: SystemTime) -> Answer {
         let token = match presented {
             Presented::Nothing => return Answer::NotRequested,
             Presented::Malformed(why) => return Answer::Failed(why.to_owned()),
             Presented::Token(token) => token,
         };
-        match first_success(&self.0, &AskedToken { token: &token, now }).await {
+        match first_success(&self.0, &AskedToken { token: &token, peer, now }).await {
             Ok(Some(user)) => Answer::Authenticated(user),
             Ok(None) => Answer::Failed("bearer token: nobody knows it".to_owned()),
             Err(reasons) => Answer::Failed(format!("bearer token: {reasons}")),
@@ -140,8 +144,9 @@ pub(super) fn warning(headers: &HeaderMap) -> Option<Warning> {
 /// Scheme and second word of the first `Authorization` header. Words are parted by single spaces.
 fn authorization(headers: &HeaderMap) -> Option<(&[u8], &[u8])> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes().trim_ascii();
-    let mut words = value.splitn(3, |&byte| byte == b' ');
-    Some((words.next()?, words.next()?))
+    let (scheme, rest) = value.split_at(memchr(b' ', value)?);
+    let rest = &rest[1..];
+    Some((scheme, &rest[..memchr(b' ', rest).unwrap_or(rest.len())]))
 }
 
 fn is_bearer(scheme: &[u8]) -> bool {

@@ -1,16 +1,22 @@
 //! The hub says whose a bearer token is (contract rules 77-80).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenReviewSpec, TokenReviewStatus};
+use quick_cache::sync::Cache;
 
 use super::UserInfo;
 use super::scheme::Answer;
 use super::token::Fingerprints;
-use crate::cache::{self, Answers, Failure};
+use crate::cache::{self, Answers, Failure, Share};
 use crate::hub::Hub;
+
+/// Tokens that are remembered as good ones for longer than the hub's answer counts. It opens no door: only, the hub is
+/// asked about them on their user's account, not on that of the address they come from.
+const MAX_SEEN: usize = 8192;
 
 /// Asks the hub about tokens and remembers what it says. A token itself is kept nowhere, only its fingerprint.
 pub(super) struct TokenReviews {
@@ -18,6 +24,8 @@ pub(super) struct TokenReviews {
     fingerprints: Fingerprints,
     ttl: Duration,
     answers: Arc<Answers<[u8; 32], Verdict>>,
+    /// Whose a token was when the hub last knew it.
+    seen: Cache<[u8; 32], Arc<str>>,
 }
 
 /// Whose the token is, or why it is nobody's.
@@ -25,31 +33,56 @@ type Verdict = Result<Arc<UserInfo>, Arc<str>>;
 
 impl TokenReviews {
     pub(super) fn new(hub: Hub, ttl: Duration) -> Self {
-        Self { hub, fingerprints: Fingerprints::new(), ttl, answers: Arc::new(Answers::new()) }
+        let (answers, seen) = (Arc::new(Answers::new()), Cache::new(MAX_SEEN));
+        Self { hub, fingerprints: Fingerprints::new(), ttl, answers, seen }
     }
 
-    pub(super) async fn authenticate(&self, token: &str) -> Answer {
-        match self.review(token).await {
+    pub(super) async fn authenticate(&self, token: &str, peer: IpAddr) -> Answer {
+        match self.review(token, peer).await {
             Ok(Ok(user)) => Answer::Authenticated((*user).clone()),
             Ok(Err(reason)) => Answer::Failed(reason.to_string()),
             Err(failure) => Answer::Failed(format!("the hub could not be asked: {failure}")),
         }
     }
 
-    async fn review(&self, token: &str) -> Result<Verdict, Failure> {
+    async fn review(&self, token: &str, peer: IpAddr) -> Result<Verdict, Failure> {
         let key = self.fingerprints.of(token);
         if let Some(verdict) = self.answers.get(&key) {
             return Ok(verdict);
         }
-        let (hub, ttl, token) = (self.hub.clone(), self.ttl, token.to_owned());
-        let answer = self.answers.get_or_ask(key, move || async move {
+        // Boxed: rare, and large; a request's future is moved and kept as a whole.
+        let verdict = Box::pin(self.ask(key, token, peer)).await?;
+        match &verdict {
+            Ok(user) => self.seen.insert(key, user.name.as_str().into()),
+            Err(_) => drop(self.seen.remove(&key)),
+        }
+        Ok(verdict)
+    }
+
+    async fn ask(&self, key: [u8; 32], token: &str, peer: IpAddr) -> Result<Verdict, Failure> {
+        let share = match self.seen.get(&key) {
+            Some(user) => Share::known(&*user),
+            None => Share::unknown(network(peer)),
+        };
+        let (hub, ttl, token, standing) = (self.hub.clone(), self.ttl, token.to_owned(), share.standing());
+        let question = move || async move {
             let spec = TokenReviewSpec { token: Some(token), audiences: None };
-            let status = hub.token_review(spec).await.map_err(Failure::new)?;
+            let status = hub.token_review(spec, standing).await.map_err(Failure::new)?;
             let value = verdict(status);
             Ok(cache::Answer { bytes: value.as_ref().map_or(0, |user| user.bytes()), value, ttl })
-        });
-        // Boxed: rare, and large; a request's future is moved and kept as a whole.
-        Box::pin(answer).await
+        };
+        self.answers.get_or_ask(key, share, question).await
+    }
+}
+
+/// What one caller can choose his address from: with IPv6 that is a network of 64 bits.
+fn network(peer: IpAddr) -> String {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
     }
 }
 

@@ -35,6 +35,19 @@ pub enum Attributes<'a> {
 }
 
 impl Attributes<'_> {
+    /// How long all of it is, in bytes. A caller chooses that.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Path { verb, path } => verb.len() + path.len(),
+            Self::Resource { verb, group, version, resource, subresource, namespace, name } => {
+                [verb, group, version, resource, subresource, namespace, name]
+                    .iter()
+                    .map(|word| word.len())
+                    .sum()
+            }
+        }
+    }
+
     /// What is to be done.
     #[must_use]
     pub fn verb(&self) -> &str {
@@ -63,6 +76,11 @@ impl From<Attributes<'_>> for ForbiddenOn {
 pub trait Target {
     /// All of these must be allowed.
     fn attributes(&self, policy: &Policy) -> impl Iterator<Item = Attributes<'_>> + Send;
+
+    /// The request to a member that it carries, if that is to be authorized besides. Default: none.
+    fn carried(&self, _: &Policy) -> Option<&ProxyTarget> {
+        None
+    }
 }
 
 impl Target for ProxyTarget {
@@ -80,24 +98,42 @@ impl Target for ProxyTarget {
             name: &self.path.cluster,
         })
     }
+
+    fn carried(&self, policy: &Policy) -> Option<&ProxyTarget> {
+        policy.proxied_requests.then_some(self)
+    }
 }
 
 impl Target for ResourceTarget {
     fn attributes(&self, _: &Policy) -> impl Iterator<Item = Attributes<'_>> + Send {
-        std::iter::once(Attributes::Resource {
-            verb: self.verb.as_str(),
+        std::iter::once(self.asked(self.verb))
+    }
+}
+
+impl ResourceTarget {
+    /// What is asked before `verb` is done to it.
+    pub(super) fn asked(&self, verb: Verb) -> Attributes<'_> {
+        Attributes::Resource {
+            verb: verb.as_str(),
             group: &self.group,
             version: &self.version,
             resource: &self.resource,
             subresource: &self.subresource,
             namespace: &self.namespace,
             name: &self.name,
-        })
+        }
     }
 }
 
 impl Target for DocumentTarget {
     fn attributes(&self, _: &Policy) -> impl Iterator<Item = Attributes<'_>> + Send {
-        std::iter::once(Attributes::Path { verb: &self.verb, path: &self.path })
+        std::iter::once(self.asked())
+    }
+}
+
+impl DocumentTarget {
+    /// What is asked before it is answered.
+    pub(super) fn asked(&self) -> Attributes<'_> {
+        Attributes::Path { verb: &self.verb, path: &self.path }
     }
 }

@@ -1,6 +1,9 @@
 //! Acting as somebody else: the impersonation headers of direct callers (contract rules 146-149).
 //!
-//! Through kube-apiserver none arrives: it has consumed them, and its identity headers name whom the caller acts as.
+//! Through kube-apiserver none arrives: it has consumed them, and its identity headers name whom the caller acts as (rule
+//! 150). What newer ones grant by constrained impersonation (KEP-5284: the verbs `impersonate:MODE` and
+//! `impersonate-on:MODE:VERB`) counts there; here only `impersonate` does, which grants more, so nobody gets by a detour what
+//! the hub would not give (rule 148).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +17,8 @@ use crate::status::Error;
 
 const EXTRA_PREFIX: &str = "impersonate-extra-";
 const AUTHENTICATION_GROUP: &str = "authentication.k8s.io";
+/// Groups and extra values that one request may ask for; each costs a question.
+const MAX_PARTS: usize = 1024;
 const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 
 impl Authorizer {
@@ -22,7 +27,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the first part that is not allowed; a 500 for parts without a user;
-    /// [`Error::BadRequest`] for values that are not UTF-8; [`Error::AuthorizationUnknown`] if the hub does not say.
+    /// [`Error::BadRequest`] for values that are not UTF-8, and for too many of them; [`Error::AuthorizationUnknown`] if the hub does not say.
     pub async fn impersonate(&self, user: UserInfo, parts: &mut Parts, uri: &str) -> Result<UserInfo, Error> {
         let requested = Requested::read(&parts.headers);
         strip(&mut parts.headers);
@@ -31,9 +36,16 @@ impl Authorizer {
             let message = format!("requested {requested} without impersonating a user");
             return Err(Error::RequestLine { uri: uri.to_owned(), message });
         }
-        for part in requested.parts() {
+        let parts = requested.parts();
+        if parts.len() > MAX_PARTS {
+            return Err(Error::BadRequest(format!(
+                "{} groups and other attributes are to be impersonated; at most {MAX_PARTS} can be",
+                parts.len()
+            )));
+        }
+        for part in parts {
             // Boxed: rare, and large; a request's future is moved and kept as a whole.
-            Box::pin(self.check(&user, part.attributes(), uri)).await?;
+            Box::pin(self.check(&user, part.attributes(), None, uri)).await?;
         }
         Ok(requested.into_user())
     }

@@ -1,7 +1,7 @@
 //! Authorization by RBAC manifests in a directory, where there is no hub to ask.
 //!
-//! `ClusterRole` and `ClusterRoleBinding` of `rbac.authorization.k8s.io/v1`, with the meaning that Kubernetes gives them:
-//! what no rule grants is denied. Built in is only that the group `system:masters` may do everything, as everywhere.
+//! `ClusterRole`, `ClusterRoleBinding`, `Role` and `RoleBinding` of `rbac.authorization.k8s.io/v1`, with the meaning that
+//! Kubernetes gives them: what no rule grants is denied. Built in is only that the group `system:masters` may do everything, as everywhere.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::Attributes;
+use super::{Attributes, Policy};
 use crate::authn::UserInfo;
 use crate::manifest::{Directory, OpenError};
 
@@ -63,13 +63,15 @@ pub struct RbacDirectory {
 }
 
 impl RbacDirectory {
-    /// Reads the directory once, at start. Files that cannot be used are reported and grant nothing. It blocks for as long
-    /// as reading takes.
+    /// Reads the directory once, at start. Files that cannot be used are reported and grant nothing; so are, unless
+    /// `policy` has proxied requests asked about, objects of a namespace: nothing else is of one. It blocks for as long as
+    /// reading takes.
     ///
     /// # Errors
     /// [`OpenError`]: the directory does not exist or cannot be listed.
-    pub fn load(config: RbacConfig) -> Result<Self, OpenError> {
-        let directory = Directory::open(config.directory, RbacReader)?;
+    pub fn load(config: RbacConfig, policy: Policy) -> Result<Self, OpenError> {
+        let directory =
+            Directory::open(config.directory, RbacReader { namespaces: policy.proxied_requests })?;
         let mut this = Self { directory, poll: config.poll, policy: Arc::default(), complaints: Vec::new() };
         this.publish();
         Ok(this)

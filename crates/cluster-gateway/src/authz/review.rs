@@ -10,12 +10,15 @@ use k8s_openapi::api::authorization::v1::{
 use quick_cache::Equivalent;
 
 use super::{Attributes, Decision};
-use crate::authn::UserInfo;
-use crate::cache::{self, Answers, Failure};
+use crate::authn::{GROUP_UNAUTHENTICATED, UserInfo};
+use crate::cache::{self, Answers, Failure, Share};
 use crate::hub::Hub;
 
 /// Attributes that a caller controls, in bytes, from which on an answer is not remembered (rule 94).
 const MAX_KEPT: usize = 10_000;
+
+/// Extra of a user that names the cluster of a proxied request, for authorizers that look at it; RBAC does not (rule 112).
+const CLUSTER_EXTRA: &str = "cluster.core.oam.dev/cluster";
 
 /// Asks the hub, and remembers its answers for a while.
 #[derive(Debug)]
@@ -36,15 +39,18 @@ impl Reviews {
         &self,
         user: &UserInfo,
         attributes: Attributes<'_>,
+        cluster: Option<&str>,
     ) -> Result<Decision, Failure> {
-        let key = KeyRef { user, attributes };
+        let key = KeyRef { user, attributes, cluster };
         if let Some(decision) = self.answers.get(&key) {
             return Ok(decision);
         }
         let key = Key::from(key);
         let (hub, asked, ttls) = (self.hub.clone(), key.clone(), (self.allowed_ttl, self.denied_ttl));
-        let answer = self.answers.get_or_ask(key, move || async move {
-            let status = hub.subject_access_review(asked.spec()).await.map_err(Failure::new)?;
+        let share = share(user);
+        let standing = share.standing();
+        let answer = self.answers.get_or_ask(key, share, move || async move {
+            let status = hub.subject_access_review(asked.spec(), standing).await.map_err(Failure::new)?;
             let value = decision(status)?;
             let ttl = if value.allowed { ttls.0 } else { ttls.1 };
             let ttl = if asked.may_be_kept() { ttl } else { Duration::ZERO };
@@ -55,11 +61,22 @@ impl Reviews {
     }
 }
 
+/// Users have one each; all who did not authenticate have one together.
+fn share(user: &UserInfo) -> Share {
+    if user.is_anonymous() || user.in_group(GROUP_UNAUTHENTICATED) {
+        Share::unknown("")
+    } else {
+        Share::known(user.name.as_str())
+    }
+}
+
 /// Everything that an answer depends on, borrowed.
 #[derive(Debug, Clone, Copy)]
 struct KeyRef<'a> {
     user: &'a UserInfo,
     attributes: Attributes<'a>,
+    /// `None`: the hub.
+    cluster: Option<&'a str>,
 }
 
 /// The same, owned. It hashes and compares as the borrowed form does, so that one finds the other.
@@ -67,6 +84,7 @@ struct KeyRef<'a> {
 struct Key {
     user: UserInfo,
     words: Words,
+    cluster: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +104,7 @@ impl<'a> From<KeyRef<'a>> for Key {
                 words: [verb, group, version, resource, subresource, namespace, name].map(str::to_owned),
             },
         };
-        Self { user: key.user.clone(), words }
+        Self { user: key.user.clone(), words, cluster: key.cluster.map(str::to_owned) }
     }
 }
 
@@ -98,11 +116,11 @@ impl Key {
         } else {
             Attributes::Path { verb, path: a }
         };
-        KeyRef { user: &self.user, attributes }
+        KeyRef { user: &self.user, attributes, cluster: self.cluster.as_deref() }
     }
 
     fn controlled(&self) -> usize {
-        self.words.words.iter().map(String::len).sum()
+        self.words.words.iter().chain(&self.cluster).map(String::len).sum()
     }
 
     /// Whether the answer may be remembered at all.
@@ -117,12 +135,17 @@ impl Key {
 
     /// The question in the hub's words: one of the two kinds of attributes, never both.
     fn spec(&self) -> SubjectAccessReviewSpec {
-        let KeyRef { user, attributes } = self.borrowed();
+        let KeyRef { user, attributes, cluster } = self.borrowed();
+        let mut extra = user.extra.clone();
+        if let Some(cluster) = cluster {
+            // Over whatever the caller brought under this name.
+            extra.insert(CLUSTER_EXTRA.to_owned(), vec![cluster.to_owned()]);
+        }
         let mut spec = SubjectAccessReviewSpec {
             user: some(&user.name),
             uid: some(&user.uid),
             groups: Some(user.groups.clone()).filter(|groups| !groups.is_empty()),
-            extra: Some(user.extra.clone()).filter(|extra| !extra.is_empty()),
+            extra: Some(extra).filter(|extra| !extra.is_empty()),
             ..SubjectAccessReviewSpec::default()
         };
         match attributes {
@@ -151,6 +174,7 @@ impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.user.hash(state);
         self.attributes.hash(state);
+        self.cluster.hash(state);
     }
 }
 
@@ -163,7 +187,7 @@ impl Hash for Key {
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         let key = key.borrowed();
-        self.user == key.user && self.attributes == key.attributes
+        self.user == key.user && self.attributes == key.attributes && self.cluster == key.cluster
     }
 }
 

@@ -6,6 +6,10 @@ use super::*;
 
 const TTL: Duration = Duration::from_secs(10);
 
+fn bob() -> Share {
+    Share::known("bob")
+}
+
 fn answer(value: u32) -> Answer<u32> {
     Answer { value, ttl: TTL, bytes: 1 }
 }
@@ -15,7 +19,7 @@ async fn ask(
     key: &str,
     answer: Result<Answer<u32>, Failure>,
 ) -> Result<u32, Failure> {
-    answers.get_or_ask(key.to_owned(), || async move { answer }).await
+    answers.get_or_ask(key.to_owned(), bob(), || async move { answer }).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +55,7 @@ async fn rule_079_one_question_per_key_which_outlives_its_first_caller() {
                 let _open = gate.acquire().await;
                 Ok(answer(7))
             };
-            answers.get_or_ask("k".to_owned(), || question).await
+            answers.get_or_ask("k".to_owned(), bob(), || question).await
         })
     };
     let first = call();
@@ -73,7 +77,7 @@ async fn rule_079_one_question_per_key_which_outlives_its_first_caller() {
 async fn rule_079_a_question_ends_after_30_seconds() {
     let answers = Arc::new(Answers::<String, u32>::new());
     let started = Instant::now();
-    let result = answers.get_or_ask("k".to_owned(), std::future::pending).await;
+    let result = answers.get_or_ask("k".to_owned(), bob(), std::future::pending).await;
     assert_eq!(result, Err(Failure::new("no answer within 30 s")));
     assert_eq!(started.elapsed(), LOOK_UP_LIMIT);
     assert_eq!(ask(&answers, "k", Ok(answer(1))).await, Ok(1));
@@ -82,7 +86,7 @@ async fn rule_079_a_question_ends_after_30_seconds() {
 #[tokio::test]
 async fn a_question_that_panics_fails_its_callers_and_can_be_asked_again() {
     let answers = Arc::new(Answers::<String, u32>::new());
-    let result = answers.get_or_ask("k".to_owned(), || async { panic!("in a look-up") }).await;
+    let result = answers.get_or_ask("k".to_owned(), bob(), || async { panic!("in a look-up") }).await;
     assert_eq!(result, Err(Failure::new("the look-up broke off")));
     assert_eq!(ask(&answers, "k", Ok(answer(1))).await, Ok(1));
 }
@@ -100,12 +104,76 @@ async fn rule_080_what_is_kept_is_bounded_in_number_and_in_bytes() {
     assert!(answers.kept.len() <= 32, "{} MiB are kept", answers.kept.len());
 }
 
+/// Starts a question that has no answer.
+fn start(answers: &Arc<Answers<usize, u32>>, key: usize, share: Share) -> Result<(), Failure> {
+    answers.join(key, share, std::future::pending).map(drop)
+}
+
 #[tokio::test]
 async fn rule_080_questions_under_way_are_bounded() {
-    let answers = Arc::new(Answers::<usize, u32>::new());
-    for key in 0..MAX_FLIGHTS {
-        assert!(matches!(answers.join(key, std::future::pending), Ok(Joined::Waiting(_))));
+    let answers = Arc::new(Answers::new());
+    for key in 0..4096 {
+        assert_eq!(start(&answers, key, Share::known((key / 1024).to_string())), Ok(()));
     }
-    assert!(answers.join(MAX_FLIGHTS, std::future::pending).is_err());
-    assert!(answers.join(0, std::future::pending).is_ok());
+    assert_eq!(start(&answers, 4096, Share::known("new")), Err(Failure::Busy("all callers")));
+    assert_eq!(
+        start(&answers, 0, Share::known("new")),
+        Ok(()),
+        "a question that is asked already costs nothing"
+    );
+}
+
+#[tokio::test]
+async fn rule_080_nobody_takes_the_place_of_everybody() {
+    let answers = Arc::new(Answers::new());
+    let mut keys = 0..;
+    let mut started = |share: &dyn Fn(usize) -> Share| {
+        let mut count = 0;
+        loop {
+            match start(&answers, keys.next().unwrap(), share(count)) {
+                Ok(()) => count += 1,
+                Err(failure) => return (count, failure),
+            }
+        }
+    };
+    let anonymous = started(&|_| Share::unknown(""));
+    assert_eq!(anonymous, (256, Failure::Busy("callers like this one")));
+    // From as many addresses as he likes.
+    let scattered = started(&|number| Share::unknown(number.to_string()));
+    assert_eq!(scattered, (1024 - 256, Failure::Busy("callers who are not known")));
+    assert_eq!(started(&|_| Share::known("eve")), (1024, Failure::Busy("this user")));
+    assert_eq!(start(&answers, keys.next().unwrap(), bob()), Ok(()));
+}
+
+#[tokio::test]
+async fn rule_080_a_share_asks_a_few_questions_at_once_and_the_others_wait_for_their_turn() {
+    let answers = Arc::new(Answers::<usize, u32>::new());
+    let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let question = || {
+        let (asked, gate) = (asked.clone(), gate.clone());
+        || async move {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let _open = gate.acquire().await;
+            Ok(answer(7))
+        }
+    };
+    for (share, at_once) in [(Share::unknown(""), 8), (bob(), 32)] {
+        let before = asked.load(Ordering::SeqCst);
+        for key in 0..64 {
+            let key = key + 1000 * at_once;
+            assert!(answers.join(key, share.clone(), question()).is_ok());
+        }
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst) - before, at_once);
+    }
+    gate.close();
+    while asked.load(Ordering::SeqCst) < 128 {
+        tokio::task::yield_now().await;
+    }
+    while !answers.flights().outcomes.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(answers.flights().shares.in_use(), 0, "shares are given back");
 }

@@ -10,7 +10,7 @@ pub struct Leftover {
 }
 
 /// Flags that are taken and have no effect, with whether they take a value, and why.
-const IGNORED: [(&str, Takes, &str); 27] = [
+const IGNORED: [(&str, Takes, &str); 26] = [
     ("--etcd-", Takes::Value, NO_ETCD),
     ("--storage-", Takes::Value, NO_ETCD),
     ("--encryption-provider-config", Takes::Value, NO_ETCD),
@@ -33,11 +33,6 @@ const IGNORED: [(&str, Takes, &str); 27] = [
     ("--enable-admission-plugins", Takes::Value, NO_ADMISSION),
     ("--disable-admission-plugins", Takes::Value, NO_ADMISSION),
     ("--standalone-debug-mode", Takes::Switch, "this mode of the original does not exist"),
-    (
-        "--virtual-clutser-with-control-plane",
-        Takes::Switch,
-        "the control plane is always listed, as the original does",
-    ),
     ("--tracing-config-file", Takes::Value, NOT_YET),
     ("--egress-selector-config-file", Takes::Value, NOT_YET),
     ("--audit-", Takes::Value, NOT_YET),
@@ -131,6 +126,6 @@ mod tests {
         );
         assert_eq!(kept, ["apiserver", "--secure-port=9443", "-v=4"]);
         assert_eq!(leftovers, ["--etcd-servers", "--logtostderr", "--audit-log-path", "--watch-cache"]);
-        assert_eq!(normalized("--virtual-clutser-with-control-plane=true --x").1.len(), 1);
+        assert_eq!(normalized("--standalone-debug-mode=true --x").1.len(), 1);
     }
 }

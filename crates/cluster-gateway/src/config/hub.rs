@@ -19,7 +19,6 @@ impl Config {
             String::new()
         });
         check_hub_files(&options, &mut mistakes);
-        refuse_unsupported(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
@@ -49,6 +48,8 @@ impl Config {
                     authorization_kubeconfig: options.authorization_kubeconfig,
                     user_agent: options.user_agent,
                 },
+                ocm_integration: options.ocm_integration,
+                list_control_plane: options.virtual_clutser_with_control_plane,
             }),
             gates: common.gates,
             identity_rules: common.identity_rules,
@@ -67,18 +68,6 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
         ("--requestheader-client-ca-file", &options.requestheader_client_ca_file),
     ];
     check_files(&files, mistakes);
-}
-
-/// Flags whose absence would make the server laxer than it was asked to be are refused, not ignored.
-fn refuse_unsupported(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
-    for (given, flag) in [
-        (options.authorize_proxy_subpath, "--authorize-proxy-subpath"),
-        (options.ocm_integration, "--ocm-integration"),
-    ] {
-        if given {
-            mistakes.push(format!("{flag} is not supported by this version; remove it"));
-        }
-    }
 }
 
 /// Namespace of the pod, as Kubernetes mounts it; the original's default.
@@ -109,5 +98,37 @@ fn request_header(options: &ApiserverOptions, mistakes: &mut Vec<String>) -> Req
         uid_headers: options.requestheader_uid_headers.clone(),
         group_headers: options.requestheader_group_headers.clone(),
         extra_header_prefixes: options.requestheader_extra_headers_prefix.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: ApiserverOptions,
+    }
+
+    fn mode(flags: &[&str]) -> HubMode {
+        let line = ["apiserver", "--secret-namespace=ns"].iter().chain(flags);
+        let config = Config::for_hub(Line::parse_from(line).options).unwrap();
+        let Mode::Hub(mode) = config.mode else { panic!("not a server of a hub") };
+        mode
+    }
+
+    #[test]
+    fn rule_135_switches_of_the_original_have_its_defaults_and_can_be_turned() {
+        let switches = |flags: &[&str]| {
+            let mode = mode(flags);
+            (mode.ocm_integration, mode.list_control_plane)
+        };
+        assert_eq!(switches(&[]), (false, true));
+        assert_eq!(switches(&["--ocm-integration", "--virtual-clutser-with-control-plane"]), (true, true));
+        let turned = ["--ocm-integration=true", "--virtual-clutser-with-control-plane=false"];
+        assert_eq!(switches(&turned), (true, false));
     }
 }

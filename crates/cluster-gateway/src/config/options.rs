@@ -26,13 +26,13 @@ pub struct ApiserverOptions {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub allow_loopback_clusters: Option<bool>,
 
-    /// Also take clusters from Open Cluster Management's ManagedClusters (not supported by this version)
+    /// Take endpoint and CA of a cluster from Open Cluster Management's ManagedCluster of its name, if there is one
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub ocm_integration: bool,
 
-    /// Authorize the proxied request itself at the hub, too (not supported by this version)
-    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
-    pub authorize_proxy_subpath: bool,
+    /// Show the hub itself as the virtual cluster "local" (spelt as in the original)
+    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
+    pub virtual_clutser_with_control_plane: bool,
 
     /// Address to listen on
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Serving")]

@@ -18,12 +18,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::{Hub, chain};
+use crate::cache::Standing;
 
 /// How long one try may take.
 pub(super) const TRY_LIMIT: Duration = Duration::from_secs(10);
 /// Reviews of one kind that may be under way at once. The callers' caches ask once per question, so this is reached only
 /// by a storm of different ones; it stands in for a rate limit, and it slows down with the hub as a rate would not.
 const MAX_CONCURRENT: usize = 128;
+/// How many of them may be for callers of whom nothing is known: they never take the last slots.
+const MAX_UNKNOWN: usize = 32;
 /// An answer's size in bytes beyond which it is not read.
 const MAX_ANSWER: usize = 3 << 20;
 
@@ -140,24 +143,36 @@ fn random_share() -> f64 {
 pub(super) struct Reviewer {
     client: Client,
     slots: Arc<Semaphore>,
+    unknown: Arc<Semaphore>,
     retry: Retry,
 }
 
 impl Reviewer {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, slots: Arc::new(Semaphore::new(MAX_CONCURRENT)), retry: Retry::default() }
+        let [slots, unknown] = [MAX_CONCURRENT, MAX_UNKNOWN].map(|size| Arc::new(Semaphore::new(size)));
+        Self { client, slots, unknown, retry: Retry::default() }
     }
 
     async fn review<R: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         review: &R,
+        standing: Standing,
     ) -> Result<R, ReviewError> {
         let body = serde_json::to_vec(review).map_err(|error| ReviewError::Unreadable(error.to_string()))?;
         let body = Bytes::from(body);
+        self.retry.run(|| self.in_slot(standing, self.once(path, body.clone()))).await
+    }
+
+    /// One try, in a slot. The pauses between tries are nobody's.
+    async fn in_slot<T>(&self, standing: Standing, question: impl Future<Output = T>) -> T {
         // Closed never: a failure to acquire cannot happen, and going on without a slot would do no harm.
+        let _unknown = match standing {
+            Standing::Unknown => self.unknown.acquire().await.ok(),
+            Standing::Known => None,
+        };
         let _slot = self.slots.acquire().await;
-        self.retry.run(|| self.once(path, body.clone())).await
+        question.await
     }
 
     async fn once<R: DeserializeOwned>(&self, path: &str, body: Bytes) -> Result<R, ReviewError> {
@@ -178,27 +193,33 @@ impl Reviewer {
 }
 
 impl Hub {
-    /// Asks the hub whose token this is. At most 10 s per try and five tries.
+    /// Asks the hub whose token this is. At most 10 s per try and five tries. `standing`: of whoever
+    /// presents it.
     ///
     /// # Errors
     /// [`ReviewError`]. A refused token is no error: the status says so.
-    pub async fn token_review(&self, spec: TokenReviewSpec) -> Result<TokenReviewStatus, ReviewError> {
+    pub async fn token_review(
+        &self,
+        spec: TokenReviewSpec,
+        standing: Standing,
+    ) -> Result<TokenReviewStatus, ReviewError> {
         let review = TokenReview { spec, ..TokenReview::default() };
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
-        Ok(self.token_reviews.review(path, &review).await?.status.unwrap_or_default())
+        Ok(self.token_reviews.review(path, &review, standing).await?.status.unwrap_or_default())
     }
 
-    /// Asks the hub whether a user may do something. At most 10 s per try and five tries.
+    /// Asks the hub whether a user may do something. At most 10 s per try and five tries. `standing`: of that user.
     ///
     /// # Errors
     /// [`ReviewError`]. A denial is no error: the status says so.
     pub async fn subject_access_review(
         &self,
         spec: SubjectAccessReviewSpec,
+        standing: Standing,
     ) -> Result<SubjectAccessReviewStatus, ReviewError> {
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        Ok(self.access_reviews.review(path, &review).await?.status.unwrap_or_default())
+        Ok(self.access_reviews.review(path, &review, standing).await?.status.unwrap_or_default())
     }
 }
 
@@ -246,79 +267,4 @@ fn is_reset(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    fn refused(code: u16, retry_after: Option<u64>) -> ReviewError {
-        ReviewError::Refused {
-            code,
-            message: String::new(),
-            retry_after: retry_after.map(Duration::from_secs),
-        }
-    }
-
-    async fn tries(error: ReviewError) -> u32 {
-        let tries = Cell::new(0);
-        let result: Result<(), _> = Retry::default()
-            .run(|| {
-                tries.set(tries.get() + 1);
-                std::future::ready(Err(error.clone()))
-            })
-            .await;
-        assert_eq!(result, Err(error));
-        tries.get()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rule_077_only_what_passes_is_asked_again_and_five_times_at_most() {
-        let unreachable = |reset| ReviewError::Unreachable { message: String::new(), reset };
-        for error in [refused(500, None), refused(504, None), refused(429, None), refused(503, Some(1))] {
-            assert_eq!(tries(error.clone()).await, 5, "{error:?}");
-        }
-        assert_eq!(tries(unreachable(true)).await, 5);
-        for error in [refused(403, None), refused(503, None), refused(400, None), ReviewError::TimedOut] {
-            assert_eq!(tries(error.clone()).await, 1, "{error:?}");
-        }
-        assert_eq!(tries(unreachable(false)).await, 1);
-        assert_eq!(tries(ReviewError::Unreadable(String::new())).await, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rule_077_pauses_grow_by_half_with_a_fifth_of_chance() {
-        let started = tokio::time::Instant::now();
-        tries(refused(500, None)).await;
-        let least = Duration::from_secs_f64(0.5 + 0.75 + 1.125 + 1.6875);
-        let waited = started.elapsed();
-        assert!(waited >= least && waited <= least.mul_f64(1.2) + Duration::from_millis(10), "{waited:?}");
-
-        let started = tokio::time::Instant::now();
-        tries(refused(503, Some(3600))).await;
-        assert_eq!(started.elapsed(), Duration::from_secs(20), "an hour is asked for, 5 s are given");
-    }
-
-    #[test]
-    fn rule_077_a_refusal_keeps_the_hub_s_words_and_its_retry_after() {
-        let body = br#"{"kind":"Status","message":"no","code":429,"details":{"retryAfterSeconds":3}}"#;
-        let result: Result<TokenReview, _> = answer(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), body);
-        let Err(ReviewError::Refused { code: 429, message, retry_after }) = result else {
-            panic!("{result:?}")
-        };
-        assert_eq!((message.as_str(), retry_after), ("no", Some(Duration::from_secs(3))));
-    }
-
-    #[test]
-    fn rule_181_an_unreadable_answer_is_not_quoted() {
-        let result: Result<TokenReview, _> = answer(
-            StatusCode::CREATED,
-            &HeaderMap::new(),
-            br#"{"spec":{"token":"secret"},"status":"secret"}"#,
-        );
-        let error = result.unwrap_err();
-        assert!(
-            matches!(&error, ReviewError::Unreadable(_)) && !error.to_string().contains("secret"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -47,6 +47,15 @@ fn peer() -> SocketAddr {
     "10.1.2.3:999".parse().expect("an address")
 }
 
+fn outbound<'o>(
+    upstream: &'o Upstream,
+    method: &'o Method,
+    path: &'o str,
+    query: Option<&'o str>,
+) -> Outbound<'o> {
+    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway }
+}
+
 /// Forwards to `path`; the request's own path does not matter.
 async fn send(
     upstream: &Upstream,
@@ -55,9 +64,8 @@ async fn send(
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
-    Outbound { cluster: "c", path, upstream, identity: &identity::Exchange::Gateway }
-        .forward(parts, body, peer())
-        .await
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    outbound(upstream, &method, path, uri.query()).forward(parts, body, peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

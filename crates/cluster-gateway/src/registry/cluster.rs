@@ -1,21 +1,25 @@
-//! One registered cluster: what is shown of it, and what is needed to reach it.
+//! One cluster: what is shown of it, and what is needed to reach it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
+use super::ManagedCluster;
 use crate::credential::{Credential, CredentialFacts};
 use crate::identity::{RuleError, Rules};
 use crate::status::Error;
 use crate::transport::Transport;
 
-/// A registered cluster. Immutable; a change of its Secret makes a new one, which inherits the transport while the
-/// connection data is equal.
+/// A cluster. Immutable; a change of its Secret or ManagedCluster makes a new one, which inherits the transport while
+/// the connection data is equal.
 #[derive(Debug)]
 pub struct Cluster {
     /// Name: that of its Secret.
     pub name: String,
+    /// Whether it has a Secret. Of one that has none there is only a ManagedCluster; what is said of the Secret below
+    /// is then said of that, and nobody can go there.
+    pub registered: bool,
     /// Labels of the Secret.
     pub labels: BTreeMap<String, String>,
     /// Annotations of the Secret.
@@ -32,9 +36,13 @@ pub struct Cluster {
     pub credential_type: Option<CredentialType>,
     /// How the cluster is reached.
     pub endpoint_type: EndpointType,
-    /// URL of a `Const` endpoint as it stands in the Secret, without the trailing newline.
+    /// Whether the Secret itself says where the cluster is, by an endpoint or by the label for its kind.
+    pub names_endpoint: bool,
+    /// Its ManagedCluster, if that has a say in how it is reached (rule 247) or shown (rule 214).
+    pub managed_cluster: Option<Arc<ManagedCluster>>,
+    /// URL of a `Const` endpoint as it stands in the Secret or ManagedCluster, without the trailing newline.
     pub address: Option<String>,
-    /// CA bundle of the Secret, PEM.
+    /// CA bundle of the Secret or ManagedCluster, PEM.
     pub ca_bundle: Option<Arc<[u8]>>,
     /// Proxy on the way, as it stands in the Secret.
     pub proxy_url: Option<String>,
@@ -67,6 +75,36 @@ pub struct Upstream {
 }
 
 impl Cluster {
+    /// A cluster of which there is only a ManagedCluster.
+    pub(super) fn unregistered(managed: Arc<ManagedCluster>) -> Self {
+        Self {
+            name: managed.name.clone(),
+            registered: false,
+            labels: managed.labels.clone(),
+            annotations: managed.annotations.clone(),
+            creation_timestamp: managed.creation_timestamp.clone(),
+            uid: managed.uid.clone(),
+            resource_version: managed.resource_version.clone(),
+            version: 0,
+            credential_type: None,
+            endpoint_type: EndpointType::Const,
+            names_endpoint: false,
+            address: None,
+            ca_bundle: None,
+            proxy_url: None,
+            identity_rules: Ok(Rules::default()),
+            credential_facts: CredentialFacts::default(),
+            upstream: Err(Unusable("there is no Secret with its credential".to_owned())),
+            managed_cluster: Some(managed),
+        }
+    }
+
+    /// Whether the hub accepts it: no only if a ManagedCluster says so (rule 248).
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.managed_cluster.as_ref().is_none_or(|managed| managed.accepted())
+    }
+
     /// The way to the member.
     ///
     /// # Errors

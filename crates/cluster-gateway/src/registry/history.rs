@@ -89,6 +89,12 @@ impl History {
         Ok(Position(self.first + known as u64))
     }
 
+    /// Whether a change is kept that took effect at exactly this version.
+    #[must_use]
+    pub fn knows(&self, version: u64) -> bool {
+        self.changes.binary_search_by_key(&version, |change| change.version).is_ok()
+    }
+
     /// The changes behind `position`. `None`: some of them are no longer kept.
     pub fn from(&self, position: Position) -> Option<impl DoubleEndedIterator<Item = &Change>> {
         let skipped = usize::try_from(position.0.checked_sub(self.first)?).ok()?;

@@ -18,16 +18,24 @@ use cluster_gateway_client::v1alpha1::{
 pub struct ClusterPolicy {
     /// Whether a cluster marked insecure may go unverified or unencrypted (`--allow-insecure-clusters`). Default: no.
     pub allow_insecure: bool,
+    /// Whether endpoint and CA of a ManagedCluster go over those of the Secret (`--ocm-integration`, rules 247, 248).
+    /// Default: no.
+    pub merge_managed_clusters: bool,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
 }
 
 impl ClusterPolicy {
-    /// Reads a Secret. It always makes a cluster; one that cannot be used says why. The transport of `previous` is
-    /// inherited while the connection data is equal.
+    /// Reads a Secret, with its ManagedCluster if there is one. It always makes a cluster; one that cannot be used says
+    /// why. The transport of `previous` is inherited while the connection data is equal.
     #[must_use]
     pub fn read(&self, entry: impl Into<Entry>, previous: Option<&Cluster>) -> Cluster {
-        let Entry { secret, unusable } = entry.into();
+        let mut entry = entry.into();
+        let names_endpoint = entry.names_endpoint();
+        if let Some(managed) = entry.managed_cluster.clone().filter(|_| self.merge_managed_clusters) {
+            entry = managed.merge(entry);
+        }
+        let Entry { secret, unusable, managed_cluster } = entry;
         let metadata = secret.metadata;
         let labels = metadata.labels.unwrap_or_default();
         let annotations = own(metadata.annotations.unwrap_or_default());
@@ -37,6 +45,7 @@ impl ClusterPolicy {
         let mut cluster = Cluster {
             identity_rules: identity_rules(&annotations, &name),
             name,
+            registered: true,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
             endpoint_type: labels
                 .get(LABEL_ENDPOINT_TYPE)
@@ -44,6 +53,8 @@ impl ClusterPolicy {
                 .unwrap_or(EndpointType::Const),
             labels,
             annotations,
+            names_endpoint,
+            managed_cluster,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
             version: resource_version.parse().unwrap_or_default(),
@@ -73,7 +84,7 @@ impl ClusterPolicy {
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
         check_endpoint_type(cluster)?;
-        let url = endpoint(data)?;
+        let url = self.endpoint(data)?;
         let insecure = self.insecure(cluster, &url)?;
         let verification = match data.ca_bundle() {
             _ if insecure => Verification::Insecure,
@@ -92,6 +103,15 @@ impl ClusterPolicy {
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
         Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+    }
+
+    fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
+        let text = data.text("endpoint")?.ok_or_else(|| {
+            let alternative =
+                if self.merge_managed_clusters { ", or a ManagedCluster of this name" } else { "" };
+            format!("key \"endpoint\" is missing or empty; expected https://HOST[:PORT]{alternative}")
+        })?;
+        EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
     }
 
     /// Rules 166 and 167: both the Secret and the operator must say it.
@@ -150,7 +170,7 @@ fn same(previous: Option<&Cluster>, credential: Credential) -> Credential {
 
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them
 /// (`kubectl.kubernetes.io/last-applied-configuration`) can hold the whole Secret.
-fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let ours = |key: &str| key.split_once('/').is_some_and(|(domain, _)| domain.ends_with("oam.dev"));
     annotations.into_iter().filter(|(key, _)| ours(key)).collect()
 }
@@ -192,13 +212,6 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         return Err("key \"proxy-url\" is not supported by this version".to_owned());
     }
     Ok(())
-}
-
-fn endpoint(data: &Data) -> Result<EndpointUrl, String> {
-    let text = data
-        .text("endpoint")?
-        .ok_or_else(|| "key \"endpoint\" is missing or empty; expected https://HOST[:PORT]".to_owned())?;
-    EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
 }
 
 /// Data of a Secret.

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::Cluster;
 use super::history::{History, Numbering, Position, TooOld};
 
-/// All clusters at one moment, sorted by name.
+/// All clusters at one moment, sorted by name. Those of which there is only a ManagedCluster are seen by nobody who does
+/// not ask for them.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     clusters: Vec<Arc<Cluster>>,
@@ -46,28 +47,39 @@ impl Snapshot {
         Self { clusters, version, numbering, history, ..Self::default() }
     }
 
-    /// The cluster of this name.
+    /// The registered cluster of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
+        self.get_virtual(name).filter(|cluster| cluster.registered)
+    }
+
+    /// All registered clusters, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.iter_virtual().filter(|cluster| cluster.registered)
+    }
+
+    /// The cluster of this name, registered or not: what there is a virtual cluster of (rule 214).
+    #[must_use]
+    pub fn get_virtual(&self, name: &str) -> Option<&Arc<Cluster>> {
         let index = self.clusters.binary_search_by(|cluster| cluster.name.as_str().cmp(name)).ok()?;
         self.clusters.get(index)
     }
 
-    /// All clusters, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
+    /// All clusters, registered or not, sorted by name.
+    pub fn iter_virtual(&self) -> impl ExactSizeIterator<Item = &Arc<Cluster>> {
         self.clusters.iter()
     }
 
-    /// How many clusters there are.
+    /// How many clusters are registered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clusters.len()
+        self.iter().count()
     }
 
-    /// Whether there is none.
+    /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
+        self.iter().next().is_none()
     }
 
     /// The `resourceVersion` of the collection.
@@ -92,24 +104,34 @@ impl Snapshot {
         self.superseded.cancel();
     }
 
+    /// Whether a version that lies ahead can be one that another replica has told of, and will come.
+    #[must_use]
+    pub fn may_come(&self, version: u64) -> bool {
+        version > self.version && self.numbering == Numbering::Hub
+    }
+
     /// Where a watch that knows everything up to `version` goes on. A version of the hub's that lies ahead comes from a
     /// replica that is ahead: nothing was missed.
     ///
     /// # Errors
-    /// [`TooOld`]; also for a version ahead of this process' own row, which can only be of an earlier process.
+    /// [`TooOld`]; also for a version that is not of this process' own row, which no other can go on from.
     pub fn follow(&self, version: u64) -> Result<Position, TooOld> {
-        if version > self.version && self.numbering == Numbering::Own {
-            return Err(TooOld(self.version));
+        let foreign = self.numbering == Numbering::Own
+            && version != self.version
+            && version != self.history.since()
+            && !self.history.knows(version);
+        if foreign {
+            return Err(TooOld(self.history.since()));
         }
         self.history.after(version)
     }
 
-    /// The clusters as they were at `version`, sorted by name.
+    /// All clusters, registered or not, as they were at `version`, sorted by name.
     ///
     /// # Errors
-    /// [`TooOld`]. A version that lies ahead is answered as it is now.
+    /// As [`Snapshot::follow`]. A version that lies ahead is answered as it is now.
     pub fn at(&self, version: u64) -> Result<Vec<Arc<Cluster>>, TooOld> {
-        let behind = self.history.after(version)?;
+        let behind = self.follow(version)?;
         let changes = self.history.from(behind).ok_or(TooOld(self.history.since()))?;
         // Backwards, so that of several changes of one cluster the first has the last word.
         let mut before: BTreeMap<&str, Option<&Arc<Cluster>>> = BTreeMap::new();

@@ -1,28 +1,20 @@
-//! Secrets of the hub as events: list, then watch, for ever.
-//!
-//! Written out rather than left to kube's `watcher`, which does not tell the version of a list: without it nobody can
-//! say from where on our own watchers have seen everything (contract rule 230).
-
-use std::time::Duration;
+//! Secrets of the hub as events: list, then watch, for ever. Its ManagedClusters come in between: one task writes.
 
 use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ListParams, WatchEvent, WatchParams};
-use kube::runtime::utils::Backoff as _;
-use kube::runtime::watcher::DefaultBackoff;
-use tokio::time::Instant;
+use kube::api::{Api, DynamicObject, WatchEvent};
+use kube::runtime::watcher::{self, Event};
 
+use super::ocm::{ManagedClusterSource, Reader};
 use super::{Index, Listing};
 
 mod failures;
+mod secrets;
 
 use failures::Failures;
-
-/// Secrets in one page of a list.
-const PAGE: u32 = 500;
-/// A watch that ends sooner and without a word is not taken up again at once.
-const BRIEF: Duration = Duration::from_secs(1);
+pub(super) use failures::chain;
+use secrets::{Following, Told};
 
 /// The labelled Secrets of one namespace.
 #[derive(Debug, Clone)]
@@ -33,128 +25,77 @@ pub struct SecretSource {
     pub hub: String,
 }
 
-/// What is known of the hub's Secrets.
-struct Follower {
-    source: SecretSource,
-    secrets: Api<Secret>,
-    index: Index,
-    /// The version that has been reached; `None`: everything must be read first.
-    version: Option<String>,
-    failures: Failures,
-    backoff: DefaultBackoff,
-}
-
 impl SecretSource {
-    /// Feeds `index` until the process ends. A broken watch is taken up again with backoff; until then the last
-    /// snapshot stays in force.
-    pub async fn run(self, client: kube::Client, index: Index) {
-        let secrets = Api::namespaced(client, &self.namespace);
-        let (version, failures, backoff) = Default::default();
-        let mut follower = Follower { source: self, secrets, index, version, failures, backoff };
-        loop {
-            if let Err(error) = follower.step().await {
-                follower.failures.failed(&follower.source, &error);
-                follower.pause().await;
-            }
-        }
-    }
-}
-
-impl Follower {
-    /// One list, or one watch to its end.
-    async fn step(&mut self) -> kube::Result<()> {
-        let Some(version) = self.version.clone() else { return self.list().await };
-        let begun = Instant::now();
-        let parameters = WatchParams::default().labels(LABEL_CREDENTIAL_TYPE);
-        match self.secrets.watch(&parameters, &version).await {
-            Ok(events) => self.consume(events).await?,
-            Err(error) if is_expired(&error) => self.version = None,
-            Err(error) => return Err(error),
-        }
-        if self.version.as_ref() == Some(&version) && begun.elapsed() < BRIEF {
-            self.pause().await;
-        }
-        Ok(())
-    }
-
-    async fn list(&mut self) -> kube::Result<()> {
-        let mut parameters = ListParams::default().labels(LABEL_CREDENTIAL_TYPE).limit(PAGE);
-        let mut listing = Listing::default();
-        let version = loop {
-            let page = self.secrets.list(&parameters).await?;
-            for secret in page.items {
-                self.index.list(&mut listing, secret);
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => break page.metadata.resource_version.unwrap_or_default(),
-            }
-        };
-        self.index.replace(listing, Some(&version));
-        self.version = Some(version);
-        self.recovered();
-        Ok(())
+    /// Feeds `index` with the Secrets, and the ManagedClusters as `managed` says, until the process ends. A broken watch
+    /// is taken up again with backoff; until then the last snapshot stays in force.
+    pub async fn run(self, client: kube::Client, index: Index, managed: ManagedClusterSource) {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
+        let secrets = Following::changes(secrets, LABEL_CREDENTIAL_TYPE).map(Change::Secrets);
+        let changes = stream::select(secrets, managed.changes(client).map(Change::ManagedCluster));
+        self.consume(changes, index, Reader::new(managed)).await;
     }
 
     /// Takes what comes; what has come together becomes visible together.
-    async fn consume(
-        &mut self,
-        events: impl Stream<Item = kube::Result<WatchEvent<Secret>>> + Send,
-    ) -> kube::Result<()> {
-        let mut events = std::pin::pin!(events.fuse());
-        while let Some(event) = events.next().await {
-            let mut taken = event.and_then(|event| self.handle(event));
-            while taken.is_ok() {
-                let Some(Some(event)) = events.next().now_or_never() else { break };
-                taken = event.and_then(|event| self.handle(event));
-            }
-            self.index.publish();
-            match taken {
-                Err(error) if is_expired(&error) => {
-                    self.version = None;
-                    return Ok(());
+    async fn consume(self, changes: impl Stream<Item = Change> + Send, mut index: Index, mut reader: Reader) {
+        let mut changes = std::pin::pin!(changes);
+        let mut listing = Listing::default();
+        let mut failures = Failures::default();
+        while let Some(change) = changes.next().await {
+            let mut next = Some(change);
+            let mut changed = false;
+            while let Some(change) = next {
+                match change {
+                    Change::Secrets(Ok(told)) => {
+                        failures.recovered(&self);
+                        changed |= handle(told, &mut index, &mut listing);
+                    }
+                    Change::Secrets(Err(error)) => failures.failed(&self, &error),
+                    Change::ManagedCluster(item) => changed |= reader.handle(item, &mut index),
                 }
-                taken => taken?,
+                next = changes.next().now_or_never().flatten();
+            }
+            if changed {
+                index.publish();
             }
         }
-        Ok(())
-    }
-
-    fn handle(&mut self, event: WatchEvent<Secret>) -> kube::Result<()> {
-        let version = match event {
-            WatchEvent::Added(secret) | WatchEvent::Modified(secret) => {
-                let version = secret.metadata.resource_version.clone();
-                self.index.apply(secret);
-                version
-            }
-            WatchEvent::Deleted(secret) => {
-                let version = secret.metadata.resource_version;
-                let name = secret.metadata.name.unwrap_or_default();
-                self.index.delete(&name, version.as_deref().unwrap_or_default());
-                version
-            }
-            WatchEvent::Bookmark(bookmark) => {
-                self.index.advance(&bookmark.metadata.resource_version);
-                Some(bookmark.metadata.resource_version)
-            }
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
-        };
-        self.version = version.or(self.version.take());
-        self.recovered();
-        Ok(())
-    }
-
-    fn recovered(&mut self) {
-        self.backoff.reset();
-        self.failures.recovered(&self.source);
-    }
-
-    async fn pause(&mut self) {
-        tokio::time::sleep(self.backoff.next().unwrap_or(BRIEF)).await;
     }
 }
 
-/// Whether the hub no longer knows what happened since the version: everything must be read anew.
-fn is_expired(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 410)
+/// What the writer learns from the hub.
+enum Change {
+    Secrets(kube::Result<Told>),
+    ManagedCluster(Result<Event<DynamicObject>, watcher::Error>),
+}
+
+/// Returns whether the index must be published.
+fn handle(told: Told, index: &mut Index, listing: &mut Listing) -> bool {
+    match told {
+        Told::Page { first, secrets, last } => {
+            if first {
+                *listing = Listing::default();
+            }
+            for secret in secrets {
+                index.list(listing, secret);
+            }
+            if let Some(version) = last {
+                index.replace(std::mem::take(listing), Some(&version));
+            }
+            false
+        }
+        Told::Event(WatchEvent::Added(secret) | WatchEvent::Modified(secret)) => {
+            index.apply(secret);
+            true
+        }
+        Told::Event(WatchEvent::Deleted(secret)) => {
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            index.delete(name, secret.metadata.resource_version.as_deref().unwrap_or_default());
+            true
+        }
+        Told::Event(WatchEvent::Bookmark(bookmark)) => {
+            index.advance(&bookmark.metadata.resource_version);
+            true
+        }
+        // They do not get here: they end the watch.
+        Told::Event(WatchEvent::Error(_)) => false,
+    }
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, HubMode, Mode, StandaloneMode};
 use crate::gateway::Gateway;
 use crate::hub::Hub;
 use crate::issuer::{CertificateAuthority, DataDir, Role, Serving};
-use crate::registry::{DirectorySource, Index, SecretSource};
+use crate::registry::{DirectorySource, Index, ManagedClusterSource, SecretSource};
 use crate::server::{TlsFiles, TlsReloader, self_signed};
 
 /// How long to wait before asking again a hub that is not there.
@@ -30,7 +30,7 @@ pub(super) struct Sources {
 
 /// What is followed as long as the process lives.
 pub(super) enum Followed {
-    Hub { hub: Hub, secrets: SecretSource },
+    Hub { hub: Hub, secrets: SecretSource, managed: ManagedClusterSource },
     Files { clusters: DirectorySource, rights: Option<RbacDirectory>, serving: Option<Serving> },
 }
 
@@ -55,12 +55,18 @@ impl Sources {
             self_signed()?
         };
         let secrets = SecretSource { namespace: mode.secret_namespace.clone(), hub: hub.url().to_owned() };
+        let managed = ManagedClusterSource {
+            merge: mode.ocm_integration,
+            hub: hub.url().to_owned(),
+            // What is only shown is not worth a request as often.
+            again: if mode.ocm_integration { config.poll } else { config.poll * 6 },
+        };
         Ok(Self {
             authn: Authenticator::for_hub(mode.authentication.clone(), hub.clone()),
             authz: Authorizer::new(&config.authorization, hub.clone())?,
             tls: Arc::new(TlsReloader::new(certificate)),
             tls_files: config.tls.clone(),
-            followed: Followed::Hub { hub, secrets },
+            followed: Followed::Hub { hub, secrets, managed },
         })
     }
 
@@ -74,7 +80,8 @@ impl Sources {
             (TlsFiles { certificate: serving.certificate_file(), key: serving.key_file() }, Some(serving))
         };
         let authentication = StandaloneAuthentication { ca: ca.client_cas()?, ..mode.authentication.clone() };
-        let rights = mode.rbac.clone().map(RbacDirectory::load).transpose()?;
+        let rights = mode.rbac.clone();
+        let rights = rights.map(|rbac| RbacDirectory::load(rbac, config.authorization.policy)).transpose()?;
         let policy = rights.as_ref().map_or_else(Arc::<RbacPolicy>::default, RbacDirectory::policy);
         Ok(Self {
             authn: Authenticator::standalone(authentication)?,
@@ -102,9 +109,9 @@ impl Followed {
     ) {
         let gateway = Arc::clone(gateway);
         match self {
-            Self::Hub { hub, secrets } => {
+            Self::Hub { hub, secrets, managed } => {
                 let client = hub.client();
-                tasks.spawn(forever(async move { secrets.run(client, index).await }));
+                tasks.spawn(forever(async move { secrets.run(client, index, managed).await }));
                 tasks.spawn(follow_users(gateway, loaded, hub.url().to_owned()));
             }
             Self::Files { clusters, rights, serving } => {

@@ -91,6 +91,15 @@ impl TransportError {
         ))
     }
 
+    /// A connection that was given up because nothing came any more.
+    pub(super) fn silent(spec: &TransportSpec) -> Self {
+        Self::Exchange(format!(
+            "{} no longer answers: nothing has come from it, not even the answer to a ping; the member may have acted on \
+             the request",
+            spec.endpoint.authority()
+        ))
+    }
+
     /// A connection that broke under a request.
     pub(super) fn exchange(spec: &TransportSpec, error: &(dyn Error + 'static)) -> Self {
         let member = spec.endpoint.authority();

@@ -3,25 +3,28 @@
 //! The pool counts open streams itself: HTTP/2 would queue a request beyond the limit behind streams that may never
 //! end, such as watches.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
 
-use futures_util::task::AtomicWaker;
+use ::h2::Reason;
+use ::h2::client::{Builder, SendRequest};
+use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version, header};
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+mod driver;
+mod upload;
+
+use driver::Driver;
+
+use super::idle::lock;
 use super::options::OpenConnection;
 use super::pool::Pool;
 use super::released::Released;
 use super::stream::Stream;
-use super::{Failure, TransportError, TransportOptions};
+use super::{Failure, TransportError};
 use crate::body::Body;
 use crate::io::Coalesced;
 
@@ -31,10 +34,10 @@ const MAX_STREAMS: usize = 250;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes that a member may send ahead on all streams of a connection: enough for each to fill its own window, so that
 /// readers who stand still can never use up the share of the others (rule 130).
-///
-/// And twice 255 of them, because h2 ends a connection on which frames of a few bytes have piled up to half of this,
-/// counting each as 256: no reader may do that alone.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 510;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 256;
+/// h2 ends a connection on which frames of a few bytes have piled up unread to this many bytes, counting each as 256: no
+/// reader who stands still may do that alone.
+const SMALL_FRAMES: usize = STREAM_WINDOW as usize * 256;
 /// Bytes of a request body kept per stream while the member does not take them.
 const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of the head of one answer.
@@ -43,7 +46,7 @@ const MAX_HEAD: u32 = 1024 * 1024;
 /// An HTTP/2 connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    sender: Mutex<SendRequest<Bytes>>,
     active: AtomicUsize,
     state: Arc<State>,
     released: Arc<Released>,
@@ -51,14 +54,14 @@ pub(super) struct Connection {
     unused: AtomicU32,
 }
 
-/// What the connection's tasks tell the pool. Apart from [`Connection`], so that they do not keep the sender alive.
+/// What the connection's task tells the pool. Apart from [`Connection`], so that it does not keep the sender alive.
 #[derive(Debug, Default)]
 struct State {
     /// Streams that may be open at once; 0 until the member has said so, and again after the end.
     limit: AtomicUsize,
-    /// Wakes the task that learns the limit when bytes came in.
-    learner: AtomicWaker,
-    connected: AtomicBool,
+    closed: AtomicBool,
+    /// It was given up because the member did not answer pings.
+    silent: AtomicBool,
 }
 
 /// One stream's place on a connection; free again when dropped.
@@ -76,23 +79,25 @@ impl Connection {
 
     async fn handshake(stream: Stream, pool: &Arc<Pool>) -> Result<Arc<Self>, TransportError> {
         let state = Arc::new(State::default());
-        let (sender, connection) = builder(pool.options(), Arc::clone(&state))
-            .handshake(TokioIo::new(Coalesced::new(stream)))
+        let stream = Coalesced::new(stream);
+        let heard = stream.heard();
+        let (sender, connection) = builder()
+            .handshake::<_, Bytes>(stream)
             .await
             .map_err(|error| TransportError::handshake(pool.spec(), &error))?;
         let this = Arc::new(Self {
-            sender,
+            sender: Mutex::new(sender),
             active: AtomicUsize::new(0),
             state: Arc::clone(&state),
             released: pool.released(),
             unused: AtomicU32::new(0),
         });
         let (learnt, first_limit) = oneshot::channel();
-        let task = Driver { connection, state, learnt: Some(learnt) };
+        let driver = Driver::new(connection, state, learnt, pool.options(), heard);
         let (weak_pool, weak_this) = (Arc::downgrade(pool), Arc::downgrade(&this));
         let open = OpenConnection::new(pool.counters_handle());
         tokio::spawn(async move {
-            task.drive().await;
+            driver.drive().await;
             drop(open);
             if let (Some(pool), Some(this)) = (weak_pool.upgrade(), weak_this.upgrade()) {
                 pool.remove(&this);
@@ -133,9 +138,15 @@ impl Connection {
         self.unused.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
+    /// Takes no more requests; those under way go on.
+    fn retire(&self) {
+        self.state.closed.store(true, Ordering::Relaxed);
+        self.state.limit.store(0, Ordering::Relaxed);
+    }
+
     /// Whether it can take no more requests, now or later.
     pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.state.closed.load(Ordering::Relaxed)
     }
 }
 
@@ -151,147 +162,80 @@ impl Drop for Slot {
 pub(super) async fn send(
     slot: Slot,
     pool: &Arc<Pool>,
-    mut request: Request<Body>,
+    request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
-    address(&mut request, pool.scheme(), pool.authority());
+    let (mut head, body) = request.into_parts();
+    address(&mut head, pool.scheme(), pool.authority());
+    let end = http_body::Body::is_end_stream(&body);
+    let copy = head.clone();
+    let state = Arc::clone(&slot.0.state);
+    let broken = |error: ::h2::Error| match state.silent.load(Ordering::Relaxed) {
+        true => TransportError::silent(pool.spec()),
+        false => TransportError::exchange(pool.spec(), &error),
+    };
+    let sent = lock(&slot.0.sender).send_request(Request::from_parts(head, ()), end);
+    let (answer, stream) = match sent {
+        Ok(sent) => sent,
+        // It has said GOAWAY, or has ended since the slot was taken.
+        Err(error) => {
+            slot.0.retire();
+            pool.remove(&slot.0);
+            let unsent = Some(Box::new(Request::from_parts(copy, body)));
+            return Err(Failure { unsent, error: broken(error) });
+        }
+    };
     let slot = Arc::new(slot);
-    let mut sender = slot.0.sender.clone();
-    if !http_body::Body::is_end_stream(request.body()) {
-        // The member may answer before it has read the request; the stream stays open until both are through.
-        let taken = Arc::clone(&slot);
-        request = request.map(|body| body.holding(taken));
-    }
-    let copy = copy(&request);
-    let answer = pool.within_header_timeout(sender.try_send_request(request)).await?;
-    match answer {
-        Ok(response) => Ok(response.map(|incoming| Body::h2(incoming).holding(slot))),
-        Err(mut failure) => {
-            let message = failure.take_message();
-            let error = failure.into_error();
-            let unsent =
-                message.or_else(|| copy.filter(|copy| is_refused(&error, copy.method()))).map(Box::new);
-            Err(Failure { error: TransportError::exchange(pool.spec(), &error), unsent })
+    let upload = (!end).then(|| upload::start(body, stream, Arc::clone(&slot)));
+    match pool.within_header_timeout(answer).await? {
+        Ok(response) => {
+            let body = |stream| Body::received(stream).holding(slot);
+            let response = response.map(body);
+            Ok(match upload {
+                Some(upload) => response.map(|body| body.holding(upload)),
+                None => response,
+            })
+        }
+        Err(error) => {
+            // A body cannot be had twice.
+            let again = end && is_refused(&error, &copy.method);
+            let unsent = again.then(|| Box::new(Request::from_parts(copy, Body::empty())));
+            Err(Failure { unsent, error: broken(error) })
         }
     }
-}
-
-/// A second request of the same words; `None` if it has a body, which cannot be had twice.
-fn copy(request: &Request<Body>) -> Option<Request<Body>> {
-    if !http_body::Body::is_end_stream(request.body()) {
-        return None;
-    }
-    let mut copy = Request::new(Body::empty());
-    request.method().clone_into(copy.method_mut());
-    request.uri().clone_into(copy.uri_mut());
-    request.headers().clone_into(copy.headers_mut());
-    Some(copy)
 }
 
 /// Whether the request may be sent again: the member has refused the stream unread, or has said GOAWAY. Proxies in front
 /// of API servers do so whenever they renew a connection. A GOAWAY does not tell here whether it came before or after the
 /// member took the request, so only what changes nothing is sent twice.
-fn is_refused(error: &hyper::Error, method: &http::Method) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<::h2::Error>());
-    cause.is_some_and(|cause| {
-        let refused = cause.reason() == Some(::h2::Reason::REFUSED_STREAM) && !cause.is_go_away();
-        cause.is_remote() && (refused || cause.is_go_away() && method.is_safe())
-    })
+fn is_refused(error: &::h2::Error, method: &http::Method) -> bool {
+    let refused = error.reason() == Some(Reason::REFUSED_STREAM) && !error.is_go_away();
+    error.is_remote() && (refused || error.is_go_away() && method.is_safe())
 }
 
 /// Gives the request the form that HTTP/2 wants: the target in the URI, no `Host` (rules 145, 196).
-fn address(request: &mut Request<Body>, scheme: &Scheme, authority: &Authority) {
+fn address(head: &mut http::request::Parts, scheme: &Scheme, authority: &Authority) {
     let mut parts = http::uri::Parts::default();
     parts.path_and_query =
-        request.uri().path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
+        head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
     parts.scheme = Some(scheme.clone());
     parts.authority = Some(authority.clone());
     if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
+        head.uri = uri;
     }
-    *request.version_mut() = Version::HTTP_2;
-    request.headers_mut().remove(header::HOST);
+    head.version = Version::HTTP_2;
+    head.headers.remove(header::HOST);
 }
 
-fn builder(options: &TransportOptions, state: Arc<State>) -> Builder<Executor> {
-    let mut builder = Builder::new(Executor(state));
+fn builder() -> Builder {
+    let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(SMALL_FRAMES)
         // None may be opened before the member has told its limit.
         .initial_max_send_streams(0)
-        .max_send_buf_size(SEND_BUFFER)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_header_list_size(MAX_HEAD)
-        .keep_alive_interval(options.ping_interval)
-        .keep_alive_timeout(options.ping_timeout)
-        .keep_alive_while_idle(true);
+        .enable_push(false);
     builder
-}
-
-type H2 = hyper::client::conn::http2::Connection<TokioIo<Coalesced<Stream>>, Body, Executor>;
-
-/// Drives a connection and keeps its limit up to date.
-struct Driver {
-    connection: H2,
-    state: Arc<State>,
-    learnt: Option<oneshot::Sender<Result<(), hyper::Error>>>,
-}
-
-impl Driver {
-    async fn drive(mut self) {
-        let result = poll_fn(|cx| {
-            if self.learnt.is_some() {
-                self.state.learner.register(cx.waker());
-            }
-            let polled = Pin::new(&mut self.connection).poll(cx);
-            let limit = self.connection.current_max_send_streams().min(MAX_STREAMS);
-            self.state.limit.store(limit, Ordering::Relaxed);
-            if limit > 0
-                && polled.is_pending()
-                && let Some(learnt) = self.learnt.take()
-            {
-                let _ = learnt.send(Ok(()));
-            }
-            polled
-        })
-        .await;
-        self.state.limit.store(0, Ordering::Relaxed);
-        if let Err(error) = result {
-            tracing::debug!(%error, "HTTP/2 connection to a member ended");
-            if let Some(learnt) = self.learnt.take() {
-                let _ = learnt.send(Err(error));
-            }
-        }
-    }
-}
-
-/// Spawns a connection's tasks. The first one reads the socket; it wakes the [`Driver`] until the limit is known.
-#[derive(Debug, Clone)]
-struct Executor(Arc<State>);
-
-impl<F> hyper::rt::Executor<F> for Executor
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        if self.0.connected.swap(true, Ordering::Relaxed) {
-            tokio::spawn(future);
-            return;
-        }
-        let state = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let mut future = pin!(future);
-            poll_fn(|cx| {
-                let polled = future.as_mut().poll(cx);
-                if state.limit.load(Ordering::Relaxed) == 0 {
-                    state.learner.wake();
-                }
-                match polled {
-                    Poll::Ready(()) => Poll::Ready(()),
-                    Poll::Pending => Poll::Pending,
-                }
-            })
-            .await;
-        });
-    }
 }

@@ -1,6 +1,8 @@
 //! What users may do, asked of the public API with a fake hub behind it.
 
 mod impersonation;
+mod proxied;
+mod quotas;
 mod reviews;
 
 use cluster_gateway::authn::UserInfo;

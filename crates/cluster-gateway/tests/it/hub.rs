@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use cluster_gateway::authn::UserInfo;
+use cluster_gateway::cache::Standing;
 use cluster_gateway::hub::{Hub, HubConfig, ReviewError, watcher_config};
 use futures_util::StreamExt;
 use k8s_openapi::api::authentication::v1::TokenReviewSpec;
@@ -66,7 +67,7 @@ async fn every_request_names_its_user_agent() {
         let connected =
             Hub::connect(&HubConfig { kubeconfig, user_agent, ..HubConfig::default() }).await.unwrap();
         connected.config_map("ns", "x").await.unwrap();
-        connected.token_review(TokenReviewSpec::default()).await.unwrap();
+        connected.token_review(TokenReviewSpec::default(), Standing::Known).await.unwrap();
         Api::<Secret>::namespaced(connected.client(), "ns").list(&ListParams::default()).await.unwrap();
     };
     ask("mine/1").await;
@@ -85,9 +86,9 @@ async fn rule_066_reviews_go_where_their_own_kubeconfigs_point() {
         ..HubConfig::default()
     };
     let hub = Hub::connect(&config).await.unwrap();
-    hub.token_review(TokenReviewSpec::default()).await.unwrap();
+    hub.token_review(TokenReviewSpec::default(), Standing::Known).await.unwrap();
     hub.config_map("kube-system", "x").await.unwrap();
-    hub.subject_access_review(SubjectAccessReviewSpec::default()).await.unwrap();
+    hub.subject_access_review(SubjectAccessReviewSpec::default(), Standing::Known).await.unwrap();
     assert_eq!((main.requests(""), tokens.requests(""), access.requests("")), (0, 2, 1));
 }
 
@@ -96,11 +97,11 @@ async fn rule_077_a_hub_that_does_not_answer_is_given_up_after_10_seconds() {
     let hub = FakeHub::start().await;
     hub.token("t", UserInfo::anonymous());
     let connected = hub.hub().await;
-    connected.token_review(TokenReviewSpec::default()).await.unwrap();
+    connected.token_review(TokenReviewSpec::default(), Standing::Known).await.unwrap();
     hub.fault("tokenreviews", Fault::Hang);
     let asking = {
         let connected = connected.clone();
-        tokio::spawn(async move { connected.token_review(TokenReviewSpec::default()).await })
+        tokio::spawn(async move { connected.token_review(TokenReviewSpec::default(), Standing::Known).await })
     };
     while hub.requests("tokenreviews") < 2 {
         tokio::task::yield_now().await;
@@ -111,5 +112,5 @@ async fn rule_077_a_hub_that_does_not_answer_is_given_up_after_10_seconds() {
     assert_eq!(asking.await.unwrap(), Err(ReviewError::TimedOut));
     assert_eq!(hub.requests("tokenreviews"), 2, "it is not asked again");
     hub.heal();
-    connected.token_review(TokenReviewSpec::default()).await.unwrap();
+    connected.token_review(TokenReviewSpec::default(), Standing::Known).await.unwrap();
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::*;
-use crate::registry::{ClusterPolicy, Index, Listing, Registry};
+use crate::registry::{ClusterPolicy, Index, Listing, ManagedCluster, Registry};
 
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -59,6 +59,12 @@ impl Live {
 
     async fn ask(&self, uri: &str, accept: &str) -> Response<Body> {
         ask(&self.api, uri, accept).await
+    }
+
+    async fn version(&self) -> u64 {
+        let list = self.ask(CG, "").await.into_body().collect().await.unwrap().to_bytes();
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        list["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
     }
 
     async fn watch_as(&self, accept: &str, uri: &str) -> Watching {
@@ -503,4 +509,66 @@ async fn rule_230_a_hub_that_was_set_back_makes_everybody_list_again() {
     assert_eq!((watch.events().await, watch.ended), (vec!["ERROR".to_owned()], true));
     assert_eq!(live.watch("resourceVersion=49").await.events().await, ["ERROR"]);
     assert_eq!(live.watch("").await.events().await, ["ADDED a 10"]);
+}
+
+fn managed(name: &str, url: &str) -> ManagedCluster {
+    let object = json!({
+        "metadata": { "name": name, "uid": format!("managed-{name}"), "resourceVersion": "7" },
+        "spec": { "hubAcceptsClient": true, "managedClusterClientConfigs": [{ "url": url }] },
+    });
+    ManagedCluster::read(serde_json::from_value(object).unwrap())
+}
+
+/// Two rows of events have no order that every replica sees, so the versions are the process' own from then on.
+#[tokio::test]
+async fn rule_214_rule_230_managed_clusters_are_watched_in_versions_of_this_process() {
+    let mut live = Live::new();
+    let uri = format!("{VC}?watch=true");
+    let mut before = live.watch_as("", &uri).await;
+    assert_eq!(before.events().await.len(), 3);
+    live.index.reset_managed(vec![managed("x", "https://x")]);
+    assert_eq!((before.events().await, before.ended), (vec!["ERROR".to_owned()], true), "another row begins");
+
+    let mut virtuals = live.watch_as("", &uri).await;
+    let mut gateways = live.watch("").await;
+    assert_eq!(virtuals.events().await.iter().filter(|event| event.contains(" x ")).count(), 1);
+    assert_eq!(
+        gateways.events().await,
+        ["ADDED a 10", "ADDED b 20"],
+        "without a Secret there is no way to it"
+    );
+    live.put(secret("x", "101"));
+    let types = |events: Vec<String>| -> Vec<String> {
+        events.iter().map(|event| event.rsplit_once(' ').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(types(virtuals.events().await), ["MODIFIED x"]);
+    assert_eq!(types(gateways.events().await), ["ADDED x"]);
+    live.delete("x", "102");
+    live.index.delete_managed("x");
+    live.index.publish();
+    assert_eq!(types(virtuals.events().await), ["MODIFIED x", "DELETED x"]);
+    assert_eq!(types(gateways.events().await), ["DELETED x"]);
+}
+
+#[tokio::test]
+async fn rule_230_a_version_that_this_process_has_not_given_is_gone() {
+    let mut live = Live::new();
+    live.index.reset_managed(vec![managed("x", "https://x")]);
+    let at = live.version().await;
+    live.put(secret("c", "101"));
+    for (version, expected) in [(at, "ADDED c"), (at + 1, "ERROR"), (at - 1, "ERROR"), (101, "ERROR")] {
+        let events = live.watch(&format!("resourceVersion={version}")).await.events().await;
+        assert!(events[0].starts_with(expected), "{version}: {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_214_the_hub_itself_is_left_out_of_watches_and_lists_and_can_be_got() {
+    let mut live = Live::new();
+    live.api.list_control_plane = false;
+    let mut watch = live.watch_as("", &format!("{VC}?watch=true")).await;
+    assert_eq!(watch.events().await, ["ADDED a 10", "ADDED b 20"]);
+    let list = live.ask(&format!("{VC}?limit=1"), "").await.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(serde_json::from_slice::<Value>(&list).unwrap()["metadata"]["remainingItemCount"], 1);
+    assert_eq!(live.ask(&format!("{VC}/local"), "").await.status(), StatusCode::OK);
 }

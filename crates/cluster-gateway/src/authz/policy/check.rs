@@ -1,13 +1,13 @@
 //! Object → what it grants. Refuses what Kubernetes' own validation refuses, and what could not be honoured here.
 
 use super::grants::{Rules, Subject};
-use super::manifests::Binding;
+use super::manifests::{Binding, Name, Scope};
 use super::rule::{PathPattern, ResourcePattern, Rule, Words, boxed};
-use super::schema::{self, ClusterRole, ClusterRoleBinding, GROUP, PolicyRule};
+use super::schema::{self, GROUP, Metadata, PolicyRule, Role, RoleBinding, RoleRef};
 
 /// The role's name and rules, and what in it can never grant anything.
-pub(super) fn role(role: ClusterRole) -> Result<(String, Rules, Vec<String>), String> {
-    let name = named(role.metadata.name)?;
+pub(super) fn role(role: Role, scope: Scope) -> Result<(Name, Rules, Vec<String>), String> {
+    let name = named(role.metadata, scope)?;
     if role.aggregation_rule.is_some() {
         return Err(
             "aggregationRule is not supported here; write the rules of all aggregated roles into this one"
@@ -18,6 +18,9 @@ pub(super) fn role(role: ClusterRole) -> Result<(String, Rules, Vec<String>), St
     let rules = role.rules.iter().enumerate().map(|(index, rule)| {
         let place = |reason: String| format!("rules[{index}]: {reason}");
         notes.extend(idle(rule).map(place));
+        if scope == Scope::Namespace && !rule.non_resource_urls.is_empty() {
+            return Err(place("nonResourceURLs: paths are of no namespace; write a ClusterRole".to_owned()));
+        }
         compiled(rule).map_err(place)
     });
     let rules = rules.collect::<Result<_, _>>()?;
@@ -25,31 +28,53 @@ pub(super) fn role(role: ClusterRole) -> Result<(String, Rules, Vec<String>), St
 }
 
 /// The binding's name and what it grants.
-pub(super) fn binding(binding: ClusterRoleBinding) -> Result<(String, Binding), String> {
-    let name = named(binding.metadata.name)?;
-    let role = binding.role_ref;
+pub(super) fn binding(binding: RoleBinding, scope: Scope) -> Result<(Name, Binding), String> {
+    let name = named(binding.metadata, scope)?;
+    let role = referred(binding.role_ref, &name)?;
+    let subjects = binding.subjects.into_iter().enumerate();
+    let subjects = subjects.map(|(index, one)| {
+        subject(one, name.namespace.as_deref()).map_err(|reason| format!("subjects[{index}]: {reason}"))
+    });
+    let subjects = subjects.collect::<Result<_, _>>()?;
+    Ok((name, Binding { role, subjects }))
+}
+
+/// The role that a binding grants: one of its own namespace, or a ClusterRole.
+fn referred(role: RoleRef, binding: &Name) -> Result<Name, String> {
     if !matches!(role.api_group.as_str(), "" | GROUP) {
         return Err(format!("roleRef.apiGroup: expected {GROUP}"));
     }
-    if role.kind != "ClusterRole" {
-        return Err(
-            "roleRef.kind: expected ClusterRole; roles of a namespace have no meaning here".to_owned()
-        );
-    }
+    let namespace = match (role.kind.as_str(), &binding.namespace) {
+        ("ClusterRole", _) => None,
+        ("Role", Some(namespace)) => Some(namespace.clone()),
+        ("Role", None) => {
+            return Err("roleRef.kind: expected ClusterRole; a role of a namespace can be granted by a RoleBinding only"
+                .to_owned());
+        }
+        _ => return Err("roleRef.kind: expected ClusterRole, or Role in a RoleBinding".to_owned()),
+    };
     if role.name.is_empty() {
         return Err("roleRef.name is missing".to_owned());
     }
-    let subjects = binding.subjects.into_iter().enumerate();
-    let subjects =
-        subjects.map(|(index, one)| subject(one).map_err(|reason| format!("subjects[{index}]: {reason}")));
-    Ok((name, Binding { role: role.name, subjects: subjects.collect::<Result<_, _>>()? }))
+    Ok(Name { namespace, name: role.name })
 }
 
-fn named(name: String) -> Result<String, String> {
-    if name.is_empty() { Err("metadata.name is missing".to_owned()) } else { Ok(name) }
+fn named(metadata: Metadata, scope: Scope) -> Result<Name, String> {
+    if metadata.name.is_empty() {
+        return Err("metadata.name is missing".to_owned());
+    }
+    let namespace = match scope {
+        Scope::Cluster => None,
+        Scope::Namespace if metadata.namespace.is_empty() => {
+            return Err("metadata.namespace is missing".to_owned());
+        }
+        Scope::Namespace => Some(metadata.namespace),
+    };
+    Ok(Name { namespace, name: metadata.name })
 }
 
-fn subject(subject: schema::Subject) -> Result<Subject, String> {
+/// Whom it is granted to. `namespace`: that of the binding, where a service account may be without its own.
+fn subject(subject: schema::Subject, namespace: Option<&str>) -> Result<Subject, String> {
     if subject.name.is_empty() {
         return Err("name is missing".to_owned());
     }
@@ -58,14 +83,13 @@ fn subject(subject: schema::Subject) -> Result<Subject, String> {
     if !subject.api_group.is_empty() && subject.api_group != expected {
         return Err(format!("apiGroup: expected \"{expected}\""));
     }
-    match subject.kind.as_str() {
-        "User" => Ok(Subject::User(subject.name.into())),
-        "Group" => Ok(Subject::Group(subject.name.into())),
-        "ServiceAccount" if subject.namespace.is_empty() => {
-            Err("a ServiceAccount needs a namespace".to_owned())
-        }
-        "ServiceAccount" => {
-            Ok(Subject::User(format!("system:serviceaccount:{}:{}", subject.namespace, subject.name).into()))
+    let own = Some(subject.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    match (subject.kind.as_str(), own.or(namespace)) {
+        ("User", _) => Ok(Subject::User(subject.name.into())),
+        ("Group", _) => Ok(Subject::Group(subject.name.into())),
+        ("ServiceAccount", None) => Err("a ServiceAccount needs a namespace".to_owned()),
+        ("ServiceAccount", Some(namespace)) => {
+            Ok(Subject::User(format!("system:serviceaccount:{namespace}:{}", subject.name).into()))
         }
         _ => Err("kind: expected User, Group or ServiceAccount".to_owned()),
     }

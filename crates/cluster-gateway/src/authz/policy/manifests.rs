@@ -13,20 +13,41 @@ use crate::manifest::{Document, Parsed, Problem, Reader};
 /// What a file says.
 #[derive(Debug, Default)]
 pub(super) struct Manifests {
-    pub(super) roles: BTreeMap<String, Rules>,
-    pub(super) bindings: BTreeMap<String, Binding>,
+    pub(super) roles: BTreeMap<Name, Rules>,
+    pub(super) bindings: BTreeMap<Name, Binding>,
+}
+
+/// The name of an object, with its namespace if its kind has one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+}
+
+impl Name {
+    /// With its kind, for messages: `Role "NAME" of namespace "NAMESPACE"`.
+    pub(super) fn described(&self, kind: &str) -> String {
+        let name = self.name.escape_debug();
+        match &self.namespace {
+            None => format!("Cluster{kind} \"{name}\""),
+            Some(namespace) => format!("{kind} \"{name}\" of namespace \"{}\"", namespace.escape_debug()),
+        }
+    }
 }
 
 /// A role granted to subjects.
 #[derive(Debug)]
 pub(super) struct Binding {
-    pub(super) role: String,
+    pub(super) role: Name,
     pub(super) subjects: Vec<Subject>,
 }
 
 /// Reads RBAC manifests.
-#[derive(Debug)]
-pub(super) struct RbacReader;
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RbacReader {
+    /// Whether anything of a namespace is ever asked about; else `Role` and `RoleBinding` are refused.
+    pub(super) namespaces: bool,
+}
 
 impl Reader for RbacReader {
     type Output = Manifests;
@@ -40,13 +61,13 @@ impl Reader for RbacReader {
             Ok(documents) => documents,
             Err(problem) => return Parsed::refused(vec![problem]),
         };
-        let mut reading = Reading::default();
+        let mut reading = Reading { namespaces: self.namespaces, ..Reading::default() };
         for document in &documents {
             if let Err(problem) = reading.document(document) {
                 reading.refusals.push(problem);
             }
         }
-        let Reading { manifests, refusals, notes } = reading;
+        let Reading { manifests, refusals, notes, .. } = reading;
         if refusals.is_empty() {
             Parsed { value: Some(manifests), problems: notes }
         } else {
@@ -57,6 +78,7 @@ impl Reader for RbacReader {
 
 #[derive(Default)]
 struct Reading {
+    namespaces: bool,
     manifests: Manifests,
     refusals: Vec<Problem>,
     notes: Vec<Problem>,
@@ -75,6 +97,8 @@ impl Reading {
             ("v1", "List") => "",
             (API_VERSION, "ClusterRoleList") => "ClusterRole",
             (API_VERSION, "ClusterRoleBindingList") => "ClusterRoleBinding",
+            (API_VERSION, "RoleList") => "Role",
+            (API_VERSION, "RoleBindingList") => "RoleBinding",
             _ => return self.object(&Object { document, item: None }, &meta),
         };
         let list: List = document.read()?;
@@ -97,34 +121,44 @@ impl Reading {
     }
 
     fn object(&mut self, object: &Object<'_>, meta: &TypeMeta) -> Result<(), Problem> {
-        match meta.kind.as_str() {
-            "ClusterRole" | "ClusterRoleBinding" if meta.api_version != API_VERSION => {
+        let kind = meta.kind.as_str();
+        let scope = if kind.starts_with("Cluster") { Scope::Cluster } else { Scope::Namespace };
+        match kind {
+            "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" if meta.api_version != API_VERSION => {
                 Err(object.problem(format!("apiVersion: expected {API_VERSION}")))
             }
-            "ClusterRole" => {
-                let role = object.read()?;
-                let (name, rules, notes) = check::role(role).map_err(|reason| object.problem(reason))?;
+            "Role" | "RoleBinding" if !self.namespaces => Err(object.problem(format!(
+                "{kind} is of a namespace, and nothing of one is asked about without --authorize-proxy-subpath; write a \
+                 Cluster{kind}, which may name single clusters in resourceNames"
+            ))),
+            "ClusterRole" | "Role" => {
+                let (name, rules, notes) =
+                    check::role(object.read()?, scope).map_err(|reason| object.problem(reason))?;
                 self.notes.extend(notes.into_iter().map(|note| object.problem(note)));
                 object.insert(&mut self.manifests.roles, name, rules)
             }
-            "ClusterRoleBinding" => {
-                let binding = object.read()?;
-                let (name, binding) = check::binding(binding).map_err(|reason| object.problem(reason))?;
+            "ClusterRoleBinding" | "RoleBinding" => {
+                let (name, binding) =
+                    check::binding(object.read()?, scope).map_err(|reason| object.problem(reason))?;
                 object.insert(&mut self.manifests.bindings, name, binding)
             }
-            "Role" | "RoleBinding" => Err(object.problem(format!(
-                "{} is of a namespace, and there is none here; write a Cluster{0}, which may name single clusters in \
-                 resourceNames",
-                meta.kind
-            ))),
-            "" => Err(object.problem("kind is missing; expected ClusterRole or ClusterRoleBinding")),
+            "" => Err(object.problem(format!("kind is missing; expected {KINDS}"))),
             kind => Err(object.problem(format!(
-                "kind \"{}\" has no meaning here; expected ClusterRole or ClusterRoleBinding",
+                "kind \"{}\" has no meaning here; expected {KINDS}",
                 kind.escape_debug().take(64).collect::<String>()
             ))),
         }
     }
 }
+
+/// What an object is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Cluster,
+    Namespace,
+}
+
+const KINDS: &str = "ClusterRole, ClusterRoleBinding, Role or RoleBinding";
 
 impl Object<'_> {
     fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
@@ -139,9 +173,9 @@ impl Object<'_> {
         }
     }
 
-    fn insert<T>(&self, into: &mut BTreeMap<String, T>, name: String, object: T) -> Result<(), Problem> {
+    fn insert<T>(&self, into: &mut BTreeMap<Name, T>, name: Name, object: T) -> Result<(), Problem> {
         if into.contains_key(&name) {
-            let name = name.escape_debug();
+            let name = name.name.escape_debug();
             return Err(
                 self.problem(format!("a second object of this kind is named \"{name}\" in this file"))
             );

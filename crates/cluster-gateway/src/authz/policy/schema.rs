@@ -30,16 +30,19 @@ pub(super) struct List {
     pub(super) items: Vec<Value>,
 }
 
-/// Only the name has a meaning here; whatever an API server adds may stand beside it.
+/// Only name and namespace have a meaning here; whatever an API server adds may stand beside it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) name: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) namespace: String,
 }
 
+/// A `ClusterRole` or a `Role`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ClusterRole {
+pub(super) struct Role {
     #[serde(default, rename = "apiVersion")]
     _api_version: IgnoredAny,
     #[serde(default, rename = "kind")]
@@ -66,9 +69,10 @@ pub(super) struct PolicyRule {
     pub(super) non_resource_urls: Vec<String>,
 }
 
+/// A `ClusterRoleBinding` or a `RoleBinding`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ClusterRoleBinding {
+pub(super) struct RoleBinding {
     #[serde(default, rename = "apiVersion")]
     _api_version: IgnoredAny,
     #[serde(default, rename = "kind")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Request;
 
-use super::super::{AuthorizationConfig, Authorizer};
+use super::super::{AuthorizationConfig, Authorizer, Policy};
 use super::*;
 use crate::manifest::{Parsed, Reader};
 use crate::request::RequestInfo;
@@ -27,7 +27,7 @@ fn user(name: &str, groups: &[&str]) -> UserInfo {
 }
 
 fn parse(text: &str) -> Parsed<manifests::Manifests> {
-    RbacReader.parse("f.yaml", text)
+    RbacReader { namespaces: true }.parse("f.yaml", text)
 }
 
 fn grants(text: &str) -> Grants {
@@ -202,12 +202,12 @@ fn lists_json_and_what_an_api_server_adds_are_read() {
         "{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"metadata\":{{\"resourceVersion\":\"\"}},\"items\":{items}}}"
     );
     for file in ["f.json", "f.yaml"] {
-        let manifests = RbacReader.parse(file, &list).value.unwrap();
+        let manifests = RbacReader { namespaces: true }.parse(file, &list).value.unwrap();
         let (grants, complaints) = compile::compile([(file, &manifests)].into_iter());
         assert!(asks(&grants, &user("bob", &[]), "get - pods p") && complaints.is_empty());
     }
     let typed = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleList\nitems:\n- metadata: {name: r}\n  rules: null\n";
-    assert!(parse(typed).value.unwrap().roles.contains_key("r"));
+    assert!(parse(typed).value.unwrap().roles.keys().any(|name| name.name == "r"));
 }
 
 #[test]
@@ -232,10 +232,19 @@ fn what_is_not_understood_refuses_the_file_and_says_where() {
             "kind \"Secret\" has no meaning",
         ),
         ("apiVersion: v1".to_owned(), "kind is missing"),
-        (format!("apiVersion: {API}\nkind: Role\nmetadata: {{name: r}}"), "write a ClusterRole"),
+        (format!("apiVersion: {API}\nkind: Role\nmetadata: {{name: r}}"), "metadata.namespace is missing"),
         (
-            format!("apiVersion: {API}\nkind: RoleBinding\nmetadata: {{name: r}}"),
-            "write a ClusterRoleBinding",
+            format!(
+                "apiVersion: {API}\nkind: Role\nmetadata: {{name: r, namespace: a}}\n\
+                 rules: [{{verbs: [get], nonResourceURLs: [/x]}}]"
+            ),
+            "rules[0]: nonResourceURLs: paths are of no namespace",
+        ),
+        (
+            format!(
+                "apiVersion: {API}\nkind: RoleBinding\nmetadata: {{name: r}}\nroleRef: {{kind: Role, name: r}}"
+            ),
+            "metadata.namespace is missing",
         ),
         (
             format!(
@@ -260,7 +269,7 @@ fn what_is_not_understood_refuses_the_file_and_says_where() {
         (rule("{verbs: [get], apiGroups: [''], resources: [pods], nonResourceURLs: [/x]}"), "not both"),
         (role("''", EVERYTHING), "metadata.name is missing"),
         (role("r", EVERYTHING) + &role("r", EVERYTHING), "a second object"),
-        (binding("{kind: Role, name: r}", ""), "roleRef.kind: expected ClusterRole"),
+        (binding("{kind: Role, name: r}", ""), "roleRef.kind: expected ClusterRole; a role of a namespace"),
         (binding("{kind: ClusterRole}", ""), "roleRef.name is missing"),
         (binding("{kind: ClusterRole, name: r, apiGroup: apps}", ""), "roleRef.apiGroup"),
         (
@@ -286,6 +295,64 @@ fn what_is_not_understood_refuses_the_file_and_says_where() {
             "{problems:?} do not say {expected:?}"
         );
         assert!(problems.iter().all(|problem| !problem.contains("aHVudGVyMg")), "{problems:?}");
+    }
+}
+
+#[test]
+fn roles_of_a_namespace_count_in_it_alone() {
+    let role = |kind: &str, name: &str, resource: &str| {
+        format!(
+            "{{apiVersion: {API}, kind: {kind}, metadata: {{name: {name}, namespace: a}}, \
+             rules: [{{verbs: [get], apiGroups: [''], resources: [{resource}]}}]}}\n---\n"
+        )
+    };
+    let binding = |name: &str, kind: &str, subject: &str| {
+        format!(
+            "{{apiVersion: {API}, kind: RoleBinding, metadata: {{name: {kind}-{name}, namespace: a}}, \
+             roleRef: {{kind: {kind}, name: {name}}}, subjects: [{subject}]}}\n---\n"
+        )
+    };
+    let bob = "{kind: User, name: bob}, {kind: ServiceAccount, name: sa}";
+    let text = role("Role", "r", "pods")
+        + &role("ClusterRole", "r", "secrets")
+        + &self::role("paths", "{verbs: [get], nonResourceURLs: ['*']}")
+        + &binding("r", "Role", bob)
+        + &binding("r", "ClusterRole", bob)
+        + &binding("paths", "ClusterRole", bob);
+    let grants = grants(&text);
+    let may = |name: &str, resource: &str, namespace: &str| {
+        let (verb, group, version, subresource) = ("get", "", "v1", "");
+        let asked =
+            Attributes::Resource { verb, group, version, resource, subresource, namespace, name: "x" };
+        grants.allow(&user(name, &[]), &asked)
+    };
+    for who in ["bob", "system:serviceaccount:a:sa"] {
+        for resource in ["pods", "secrets"] {
+            assert!(may(who, resource, "a"), "{who} {resource}");
+            for namespace in ["b", "", "A", "aa"] {
+                assert!(!may(who, resource, namespace), "{who} {resource} in {namespace:?}");
+            }
+        }
+        assert!(!may(who, "configmaps", "a"));
+    }
+    assert!(!asks(&grants, &user("bob", &[]), "get /healthz"), "paths are of no namespace");
+
+    let missing = binding("gone", "Role", bob);
+    let manifests = parse(&missing).value.unwrap();
+    let (_, complaints) = compile::compile([("f.yaml", &manifests)].into_iter());
+    let expected = "RoleBinding \"Role-gone\" of namespace \"a\" grants nothing: there is no Role \"gone\" of namespace \
+                    \"a\" in any file";
+    assert_eq!(complaints, [expected]);
+}
+
+#[test]
+fn roles_of_a_namespace_are_refused_where_nothing_of_one_is_asked_about() {
+    for kind in ["Role", "RoleBinding"] {
+        let text = format!("apiVersion: {API}\nkind: {kind}\nmetadata: {{name: r, namespace: a}}");
+        let parsed = RbacReader { namespaces: false }.parse("f.yaml", &text);
+        let problems: Vec<_> = parsed.problems.iter().map(ToString::to_string).collect();
+        assert!(parsed.value.is_none() && problems[0].contains("--authorize-proxy-subpath"), "{problems:?}");
+        assert!(problems[0].contains(&format!("write a Cluster{kind}")), "{problems:?}");
     }
 }
 
@@ -336,6 +403,11 @@ async fn get(authorizer: &Authorizer, user: &UserInfo, request: http::request::B
     }
 }
 
+/// With proxied requests asked about.
+fn strict() -> Policy {
+    Policy { proxied_requests: true, ..Policy::default() }
+}
+
 fn of(directory: &tempfile::TempDir) -> RbacConfig {
     RbacConfig { directory: directory.path().to_owned(), poll: Duration::from_millis(5) }
 }
@@ -345,7 +417,7 @@ const PROXY: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/member1
 #[tokio::test]
 async fn rule_085_administrators_then_open_paths_then_the_policy() {
     let root = tempfile::tempdir().unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let authorizer = authorizer(&directory);
     let bob = user("bob", &[]);
     assert!(get(&authorizer, &user("root", &["system:masters"]), Request::get(PROXY)).await.is_ok());
@@ -363,7 +435,7 @@ async fn rule_090_an_upgrade_needs_create_by_policy_too() {
     let root = tempfile::tempdir().unwrap();
     let rule = "{verbs: [get], apiGroups: [cluster.core.oam.dev], resources: [clustergateways/proxy]}";
     fs::write(root.path().join("r.yml"), role("r", rule) + &bound("r", "{kind: User, name: bob}")).unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let (authorizer, bob) = (authorizer(&directory), user("bob", &[]));
     assert!(get(&authorizer, &bob, Request::get(PROXY)).await.is_ok());
     let upgrade = Request::get(PROXY).header("connection", "upgrade").header("upgrade", "websocket");
@@ -372,11 +444,35 @@ async fn rule_090_an_upgrade_needs_create_by_policy_too() {
 }
 
 #[tokio::test]
+async fn rule_110_rule_111_the_proxied_request_is_a_question_to_the_policy() {
+    let root = tempfile::tempdir().unwrap();
+    let through = "{verbs: [get], apiGroups: [cluster.core.oam.dev], resources: [clustergateways/proxy]}";
+    let in_a = format!(
+        "---\n{{apiVersion: {API}, kind: Role, metadata: {{name: r, namespace: a}}, \
+         rules: [{{verbs: [list], apiGroups: [''], resources: [pods]}}]}}\n---\n\
+         {{apiVersion: {API}, kind: RoleBinding, metadata: {{name: r, namespace: a}}, \
+         roleRef: {{kind: Role, name: r}}, subjects: [{{kind: User, name: bob}}]}}\n"
+    );
+    let text = role("r", through) + &bound("r", "{kind: User, name: bob}") + &in_a;
+    fs::write(root.path().join("r.yaml"), text).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
+    assert!(directory.complaints.is_empty(), "{:?}", directory.complaints);
+    let config = AuthorizationConfig { policy: strict(), ..AuthorizationConfig::default() };
+    let authorizer = Authorizer::by_policy(&config, directory.policy()).unwrap();
+    let path = |rest: &str| PROXY.replace("/api/v1/pods", rest);
+    let ask = async |rest: &str| get(&authorizer, &user("bob", &[]), Request::get(path(rest))).await;
+    ask("/api/v1/namespaces/a/pods").await.unwrap();
+    for rest in ["/api/v1/namespaces/b/pods", "/api/v1/pods", "/api/v1/namespaces/a/pods/p", "/version"] {
+        assert!(matches!(ask(rest).await, Err(Error::Forbidden(_))), "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn rule_146_impersonation_is_a_question_to_the_policy() {
     let root = tempfile::tempdir().unwrap();
     let rule = "{verbs: [impersonate], apiGroups: [''], resources: [users], resourceNames: [eve]}";
     fs::write(root.path().join("r.yaml"), role("r", rule) + &bound("r", "{kind: User, name: bob}")).unwrap();
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     let authorizer = authorizer(&directory);
     for (whom, allowed) in [("eve", true), ("root", false)] {
         let request = Request::get("/").header("Impersonate-User", whom).body(()).unwrap();
@@ -390,7 +486,7 @@ async fn changes_take_effect_and_a_broken_file_keeps_its_grants() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("a.yaml");
     let whole = role("r", EVERYTHING) + &bound("r", "{kind: User, name: bob}");
-    let directory = RbacDirectory::load(of(&root)).unwrap();
+    let directory = RbacDirectory::load(of(&root), strict()).unwrap();
     assert!(directory.complaints.iter().any(|complaint| complaint.contains("only system:masters")));
     let policy = directory.policy();
     let watch = tokio::spawn(directory.watch());
@@ -419,5 +515,5 @@ async fn changes_take_effect_and_a_broken_file_keeps_its_grants() {
 fn a_missing_directory_is_an_error_at_start() {
     let root = tempfile::tempdir().unwrap();
     let config = RbacConfig { directory: root.path().join("missing"), ..RbacConfig::default() };
-    assert!(RbacDirectory::load(config).unwrap_err().to_string().contains("missing"));
+    assert!(RbacDirectory::load(config, strict()).unwrap_err().to_string().contains("missing"));
 }

@@ -52,6 +52,11 @@ pub struct CommonOptions {
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_upgrade_as_create: bool,
 
+    /// Authorize the proxied request itself, too: its own verb, resource, namespace and name, as the member would, besides
+    /// clustergateways/proxy
+    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
+    pub authorize_proxy_subpath: bool,
+
     /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]
     pub verbosity: u8,

@@ -21,8 +21,8 @@ pub struct StandaloneOptions {
     #[command(flatten)]
     pub oidc: OidcOptions,
 
-    /// Directory of ClusterRoles and ClusterRoleBindings; read again when it changes [default: only system:masters may
-    /// do anything]
+    /// Directory of ClusterRoles and ClusterRoleBindings, with --authorize-proxy-subpath also Roles and RoleBindings;
+    /// read again when it changes [default: only system:masters may do anything]
     #[arg(long, value_name = "DIR", help_heading = "Authorization")]
     pub rbac_dir: Option<PathBuf>,
 

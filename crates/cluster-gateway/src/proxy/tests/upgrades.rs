@@ -20,12 +20,8 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
         let (upstream, tasks) = (upstream.clone(), tasks.clone());
         async move {
             let (parts, body) = request.into_parts();
-            let outbound = Outbound {
-                cluster: "c",
-                path,
-                upstream: &upstream,
-                identity: &crate::identity::Exchange::Gateway,
-            };
+            let (method, uri) = (parts.method.clone(), parts.uri.clone());
+            let outbound = outbound(&upstream, &method, path, uri.query());
             let answer = upgrade::forward(&outbound, parts, body.into(), peer(), &tasks, None).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|error| error.into_response(false)))
         }
@@ -179,12 +175,7 @@ async fn rule_177_a_failed_dial_of_an_upgrade_says_so() {
     let mut member = member(Protocols::Both).await;
     member.stop_accepting().await;
     let upstream = upstream(&member);
-    let outbound = Outbound {
-        cluster: "c",
-        path: "/upgrade",
-        upstream: &upstream,
-        identity: &crate::identity::Exchange::Gateway,
-    };
+    let outbound = outbound(&upstream, &Method::POST, "/upgrade", None);
     let mut request =
         Request::post("/x").header("upgrade", "SPDY/3.1").body(Body::empty()).expect("a request");
     let on_upgrade = hyper::upgrade::on(&mut request);

@@ -211,7 +211,7 @@ impl Draft {
             ..ObjectMeta::default()
         };
         let secret = Secret { metadata, data: Some(self.data), ..Secret::default() };
-        Entry { secret, unusable: unusable.map(Unusable) }
+        Entry { unusable: unusable.map(Unusable), ..Entry::from(secret) }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Bearer tokens.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use cluster_gateway::authn::{AuthenticationConfig, GROUP_AUTHENTICATED, UserInfo, Warning};
+use cluster_gateway::authn::{AuthenticationConfig, Connection, GROUP_AUTHENTICATED, UserInfo, Warning};
 use cluster_gateway::status::Error;
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::{World, connection, request, user};
 use crate::support::fake_hub::Fault;
@@ -95,6 +98,41 @@ async fn rule_079_rule_080_rule_257_one_review_per_token_whatever_its_answer() {
     assert_eq!(world.hub.token_reviews().len(), 2);
     assert!(world.who_has_token("other").await.is_err());
     assert_eq!(world.hub.token_reviews().len(), 3);
+}
+
+async fn from(world: &World, peer: &str, token: &str) -> Result<UserInfo, Error> {
+    let connection = Connection::new((peer.parse::<IpAddr>().unwrap(), 4711).into(), Vec::new());
+    let mut parts = request(&[("authorization", &format!("Bearer {token}"))]);
+    world.authenticator.authenticate(&connection, &mut parts).await
+}
+
+#[tokio::test]
+async fn rule_080_a_storm_of_wrong_tokens_starves_neither_other_addresses_nor_tokens_that_are_known() {
+    let config = AuthenticationConfig { token_cache_ttl: std::time::Duration::ZERO, ..Default::default() };
+    let world = Arc::new(World::with(config).await);
+    for (token, name) in [("known", "carol"), ("new", "dave")] {
+        world.hub.token(token, user(name, &[]));
+    }
+    from(&world, "2001:db8::1", "known").await.unwrap();
+    world.hub.fault("tokenreviews", Fault::Hang);
+    let mut storm = JoinSet::new();
+    for number in 0..300_u32 {
+        let world = Arc::clone(&world);
+        // One network, as many addresses as there are questions.
+        let peer = format!("2001:db8::{number:x}");
+        storm.spawn(async move { from(&world, &peer, &format!("wrong-{number}")).await });
+    }
+    for _ in 0..300 - 256 {
+        let refused = storm.join_next().await.unwrap().unwrap();
+        assert!(matches!(&refused, Err(Error::Unauthorized(why)) if why.contains("too many")), "{refused:?}");
+    }
+    while world.hub.requests("tokenreviews") < 1 + 8 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    world.hub.heal();
+    assert_eq!(from(&world, "2001:db8::1", "known").await.unwrap().name, "carol");
+    assert_eq!(from(&world, "2001:db8:0:1::1", "new").await.unwrap().name, "dave");
+    assert_eq!(world.hub.requests("tokenreviews"), 1 + 8 + 2);
 }
 
 #[tokio::test]

@@ -172,3 +172,33 @@ async fn rule_149_no_impersonation_header_goes_on_whatever_was_asked() {
     assert_eq!(left, ["x-kept"]);
     assert!(hub.access_reviews().is_empty());
 }
+
+#[tokio::test]
+async fn rule_148_constrained_grants_count_at_the_hub_and_not_here() {
+    let (hub, authorizer) = world().await;
+    hub.allow_if(|spec| {
+        let asked = spec.resource_attributes.as_ref();
+        asked.and_then(|asked| asked.verb.as_ref()).is_some_and(|verb| verb.starts_with("impersonate:"))
+    });
+    hub.allow_if(|spec| {
+        let asked = spec.resource_attributes.as_ref();
+        asked.and_then(|asked| asked.verb.as_ref()).is_some_and(|verb| verb.starts_with("impersonate-on:"))
+    });
+    let (answer, _) = impersonate(&authorizer, user("bob", &[]), &[("impersonate-user", "alice")]).await;
+    let Err(Error::Forbidden(refused)) = answer else { panic!("{answer:?}") };
+    assert_eq!(refused.verb, "impersonate");
+    assert_eq!(hub.access_reviews().len(), 1);
+}
+
+#[tokio::test]
+async fn rule_146_the_parts_are_bounded() {
+    let (hub, authorizer) = world().await;
+    hub.allow_if(|_| true);
+    for (groups, allowed) in [(1023, true), (1024, false)] {
+        let names: Vec<String> = (0..groups).map(|number| format!("g{number}")).collect();
+        let mut headers = vec![("impersonate-user", "alice")];
+        headers.extend(names.iter().map(|name| ("impersonate-group", name.as_str())));
+        let (answer, left) = impersonate(&authorizer, user("bob", &[]), &headers).await;
+        assert_eq!((answer.is_ok(), left.len()), (allowed, 0), "{groups}: {:?}", answer.err());
+    }
+}

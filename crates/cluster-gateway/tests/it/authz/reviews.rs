@@ -111,7 +111,7 @@ async fn rule_090_an_upgrade_needs_create_besides_get_unless_switched_off() {
     hub.allow("dave", "create", "clustergateways", "proxy");
     assert!(ask(&strict, &user("dave", &[]), exec()).await.is_err());
 
-    let policy = Policy { upgrade_needs_create: false };
+    let policy = Policy { upgrade_needs_create: false, ..Policy::default() };
     let lenient = authorizer(&hub, &AuthorizationConfig { policy, ..Default::default() }).await;
     ask(&lenient, &bob, exec()).await.unwrap();
 }

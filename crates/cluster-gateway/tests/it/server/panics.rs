@@ -38,6 +38,7 @@ async fn gateway(hub: &FakeHub) -> Gateway {
             version: VersionInfo::current(),
             secure_port: 443,
             healthiness_check: false,
+            list_control_plane: true,
             synced: Arc::new(|| true),
             stopping: Arc::new(|| false),
             clusters: Arc::new(move || clusters.snapshot()),

@@ -169,7 +169,7 @@ async fn rule_090_rule_265_an_upgrade_needs_create_besides_get() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_090_the_need_for_create_can_be_switched_off() {
     let authorization = AuthorizationConfig {
-        policy: Policy { upgrade_needs_create: false },
+        policy: Policy { upgrade_needs_create: false, ..Policy::default() },
         ..AuthorizationConfig::default()
     };
     let world = World::with(Setup { authorization, ..Setup::default() }).await;

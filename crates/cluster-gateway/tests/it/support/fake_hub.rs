@@ -22,6 +22,8 @@ mod serve;
 
 use objects::Objects;
 
+const MANAGED_CLUSTERS: &str = "managedclusters";
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -38,6 +40,8 @@ type Rule = Box<dyn Fn(&SubjectAccessReviewSpec) -> bool + Send>;
 #[derive(Default)]
 struct State {
     objects: Objects,
+    /// Whether the kind ManagedCluster is known.
+    managed_clusters: bool,
     tokens: BTreeMap<String, UserInfo>,
     token_status: Option<Value>,
     access_status: Option<Value>,
@@ -160,6 +164,29 @@ impl FakeHub {
     pub fn delete(&self, plural: &'static str, namespace: &str, name: &str) {
         self.shared.state().objects.delete(plural, namespace, name);
         self.shared.changed.send_replace(());
+    }
+
+    /// Makes the kind ManagedCluster known.
+    pub fn install_managed_clusters(&self) {
+        self.shared.state().managed_clusters = true;
+    }
+
+    /// Removes the kind ManagedCluster as a real hub does: first its objects, then what serves them.
+    pub fn remove_managed_clusters(&self) {
+        self.shared.state().objects.delete_all(MANAGED_CLUSTERS);
+        self.shared.changed.send_replace(());
+        self.shared.state().managed_clusters = false;
+        self.cut_watches();
+    }
+
+    /// Creates or replaces a ManagedCluster.
+    pub fn put_managed_cluster(&self, name: &str, spec: &Value) {
+        let metadata = json!({"name": name, "namespace": "", "labels": {"vendor": "OpenShift"}});
+        self.put(MANAGED_CLUSTERS, json!({"metadata": metadata, "spec": spec}));
+    }
+
+    pub fn delete_managed_cluster(&self, name: &str) {
+        self.delete(MANAGED_CLUSTERS, "", name);
     }
 
     /// Ends all open watches.

@@ -33,6 +33,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) rules: Rules,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    /// Endpoints come from ManagedClusters, which the hub knows from the start.
+    pub(crate) ocm_integration: bool,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -45,6 +47,7 @@ impl Default for Setup<'_> {
             rules: Rules::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            ocm_integration: false,
             certificate: None,
         }
     }
@@ -67,6 +70,9 @@ impl World {
 
     pub(crate) async fn with(mut setup: Setup<'_>) -> Self {
         let hub = FakeHub::start().await;
+        if setup.ocm_integration {
+            hub.install_managed_clusters();
+        }
         let member = FakeMember::start(std::mem::take(&mut setup.member)).await;
         let [front_proxy, clients, serving] = ["front proxy", "clients", "serving"].map(TestCa::new);
         hub.set_auth_config(&[
@@ -176,6 +182,8 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
             secret_namespace: NAMESPACE.to_owned(),
             hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
             authentication: AuthenticationConfig::default(),
+            ocm_integration: setup.ocm_integration,
+            list_control_plane: true,
         }),
         authorization: setup.authorization,
         gates: setup.gates,

@@ -66,6 +66,11 @@ impl Objects {
         }
     }
 
+    pub(super) fn delete_all(&mut self, plural: &'static str) {
+        let keys: Vec<_> = self.now.keys().filter(|(own, ..)| *own == plural).cloned().collect();
+        keys.iter().for_each(|(plural, namespace, name)| self.delete(plural, namespace, name));
+    }
+
     pub(super) fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let found = self.now.iter().find(|((own, ns, n), _)| *own == plural && ns == namespace && n == name);
         found.map(|(_, object)| object.clone())

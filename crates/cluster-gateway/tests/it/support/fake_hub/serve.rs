@@ -68,6 +68,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
                 None => failure(StatusCode::NOT_FOUND, &format!("{plural} {name:?} not found")),
             }
         }
+        (&Method::GET, ["apis", "cluster.open-cluster-management.io", "v1", plural @ "managedclusters"]) => {
+            managed_clusters(&shared, plural, query)
+        }
         _ => failure(StatusCode::NOT_FOUND, "the server could not find the requested resource"),
     })
 }
@@ -108,10 +111,29 @@ impl State {
     }
 
     fn list(&self, selection: &Selection) -> Value {
-        let kind = if selection.plural == "secrets" { "SecretList" } else { "ConfigMapList" };
+        let kind = match selection.plural.as_str() {
+            "secrets" => "SecretList",
+            "managedclusters" => "ManagedClusterList",
+            _ => "ConfigMapList",
+        };
         let metadata = json!({"resourceVersion": self.objects.version().to_string()});
         let items = self.objects.list(selection);
         json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items})
+    }
+}
+
+fn managed_clusters(shared: &Arc<Shared>, plural: &str, query: &str) -> Answer {
+    let known = shared.state().managed_clusters;
+    if !known {
+        // What kube-apiserver says of a group that it has never heard of: not even a Status.
+        let body = Full::new(Bytes::from("404 page not found\n")).boxed_unsync();
+        return Response::builder().status(StatusCode::NOT_FOUND).body(body).unwrap();
+    }
+    let selection = select("", plural, query);
+    if watches(query) {
+        watch(shared, selection, query)
+    } else {
+        json(StatusCode::OK, &shared.state().list(&selection))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Field selectors: `metadata.name=x,metadata.namespace!=y`, with `\` before a literal `,`, `=` or `\`.
+//!
+//! One reading for authorization and for selecting: a name that is authorized is a name that is selected by (rule 92).
 
 /// A conjunction of comparisons.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::api) struct FieldSelector {
+pub struct FieldSelector {
     terms: Vec<Term>,
 }
 
@@ -14,15 +16,21 @@ struct Term {
 }
 
 impl FieldSelector {
-    /// Reads a selector; the error is the text for the client.
-    pub(in crate::api) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a selector.
+    ///
+    /// # Errors
+    /// The text for the client.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let terms = split_terms(text).into_iter().filter(|term| !term.is_empty());
         let terms = terms.map(|term| parse_term(text, term)).collect::<Result<_, _>>()?;
         Ok(Self { terms })
     }
 
-    /// Refuses fields that cannot be selected by (rule 222).
-    pub(in crate::api) fn check_fields(&self) -> Result<(), String> {
+    /// Refuses fields that the gateway's own resources cannot be selected by (rule 222).
+    ///
+    /// # Errors
+    /// The text for the client; it lists those fields.
+    pub fn check_fields(&self) -> Result<(), String> {
         match self.terms.iter().find(|t| !matches!(t.field.as_str(), "metadata.name" | "metadata.namespace"))
         {
             None => Ok(()),
@@ -34,12 +42,21 @@ impl FieldSelector {
     }
 
     /// Whether it selects everything.
-    pub(in crate::api) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 
+    /// The name that every selected object has, if the selector says so; of several the first, as in Kubernetes.
+    #[must_use]
+    pub fn required_name(self) -> Option<String> {
+        let mut terms = self.terms.into_iter();
+        terms.find(|term| term.equal && term.field == "metadata.name").map(|term| term.value)
+    }
+
     /// Whether an object of this name, in no namespace, is selected.
-    pub(in crate::api) fn matches(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         self.terms.iter().all(|term| {
             let actual = if term.field == "metadata.name" { name } else { "" };
             (actual == term.value) == term.equal
