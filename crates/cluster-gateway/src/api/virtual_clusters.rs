@@ -117,8 +117,9 @@ impl Object for Virtual<'_> {
     fn metadata(&self) -> Metadata {
         let (version, of) = match self {
             Self::Local => (LOCAL_VERSION, LOCAL),
-            Self::Registered(cluster, version) => (*version, cluster.uid.as_str()),
-            Self::Managed(cluster, _, version) => (*version, cluster.uid.as_str()),
+            Self::Registered(cluster, version) | Self::Managed(cluster, _, version) => {
+                (*version, cluster.uid.as_str())
+            }
         };
         Metadata {
             name: self.name().to_owned(),

@@ -31,7 +31,10 @@ impl SecretSource {
     pub async fn run(self, client: kube::Client, index: Index, managed: ManagedClusterSource) {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
         let secrets = Following::changes(secrets, LABEL_CREDENTIAL_TYPE).map(Change::Secrets);
-        let changes = stream::select(secrets, managed.changes(client).map(Change::ManagedCluster));
+        let changes = stream::select(
+            secrets,
+            managed.changes(client).map(|item| Change::ManagedCluster(Box::new(item))),
+        );
         self.consume(changes, index, Reader::new(managed)).await;
     }
 
@@ -50,7 +53,7 @@ impl SecretSource {
                         changed |= handle(told, &mut index, &mut listing);
                     }
                     Change::Secrets(Err(error)) => failures.failed(&self, &error),
-                    Change::ManagedCluster(item) => changed |= reader.handle(item, &mut index),
+                    Change::ManagedCluster(item) => changed |= reader.handle(*item, &mut index),
                 }
                 next = changes.next().now_or_never().flatten();
             }
@@ -64,7 +67,7 @@ impl SecretSource {
 /// What the writer learns from the hub.
 enum Change {
     Secrets(kube::Result<Told>),
-    ManagedCluster(Result<Event<DynamicObject>, watcher::Error>),
+    ManagedCluster(Box<Result<Event<DynamicObject>, watcher::Error>>),
 }
 
 /// Returns whether the index must be published.
@@ -82,20 +85,22 @@ fn handle(told: Told, index: &mut Index, listing: &mut Listing) -> bool {
             }
             false
         }
-        Told::Event(WatchEvent::Added(secret) | WatchEvent::Modified(secret)) => {
-            index.apply(secret);
+        Told::Event(event) => {
+            apply(*event, index);
             true
         }
-        Told::Event(WatchEvent::Deleted(secret)) => {
+    }
+}
+
+fn apply(event: WatchEvent<Secret>, index: &mut Index) {
+    match event {
+        WatchEvent::Added(secret) | WatchEvent::Modified(secret) => index.apply(secret),
+        WatchEvent::Deleted(secret) => {
             let name = secret.metadata.name.as_deref().unwrap_or_default();
             index.delete(name, secret.metadata.resource_version.as_deref().unwrap_or_default());
-            true
         }
-        Told::Event(WatchEvent::Bookmark(bookmark)) => {
-            index.advance(&bookmark.metadata.resource_version);
-            true
-        }
-        // They do not get here: they end the watch.
-        Told::Event(WatchEvent::Error(_)) => false,
+        WatchEvent::Bookmark(bookmark) => index.advance(&bookmark.metadata.resource_version),
+        // Errors do not get here: they end the watch.
+        WatchEvent::Error(_) => {}
     }
 }

@@ -66,7 +66,7 @@ impl Index {
             let at = self.removal(before);
             if replaced { self.stand_in(&name, at) } else { self.unregister(&name, at) }
         }
-        self.managed.retain(&kept);
+        self.managed.retain(kept);
         let mut changed: Vec<_> = listing.changed.into_values().collect();
         changed.sort_by_key(|cluster| cluster.version);
         for cluster in changed {

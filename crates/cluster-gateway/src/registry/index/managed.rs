@@ -73,7 +73,7 @@ impl Index {
         let name = managed.name.clone();
         let changed = self.managed.put(managed);
         if changed {
-            self.versions.set_managed(true);
+            self.versions.leave_hub();
             self.join_again(&name);
         }
         changed
@@ -84,7 +84,6 @@ impl Index {
         let changed = self.managed.clusters.remove(name).is_some();
         if changed {
             self.join_again(name);
-            self.versions.set_managed(self.knows_managed());
         }
         changed
     }

@@ -11,6 +11,7 @@ pub(super) struct Versions {
     current: u64,
     /// How far the hub's Secrets have been read; `None`: they come from elsewhere, or their versions are no numbers.
     hub: Option<u64>,
+    /// Whether ManagedClusters have been seen.
     managed: bool,
     /// What the versions handed out so far are.
     numbering: Numbering,
@@ -39,9 +40,9 @@ impl Versions {
         if self.hub.is_some() && !self.managed { Numbering::Hub } else { Numbering::Own }
     }
 
-    /// Whether there are ManagedClusters.
-    pub(super) fn set_managed(&mut self, managed: bool) {
-        self.managed = managed;
+    /// There are ManagedClusters, or were: going back would only make everybody list once more.
+    pub(super) fn leave_hub(&mut self) {
+        self.managed = true;
     }
 
     /// The version of a change of a Secret.

@@ -23,7 +23,7 @@ pub(super) enum Told {
     /// A page of a list. `last`: the version of the list, which is complete now.
     Page { first: bool, secrets: Vec<Secret>, last: Option<String> },
     /// An event of a watch; never an error.
-    Event(WatchEvent<Secret>),
+    Event(Box<WatchEvent<Secret>>),
 }
 
 /// How far the Secrets have been read.
@@ -139,7 +139,7 @@ impl Following {
                 watching.silent = false;
                 watching.version = version(&event).unwrap_or(watching.version);
                 self.stage = Stage::Watching(watching);
-                Ok(Some(Told::Event(event)))
+                Ok(Some(Told::Event(Box::new(event))))
             }
             Err(error) => self.broken(watching.version, error).map(|()| None),
         }
