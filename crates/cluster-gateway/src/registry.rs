@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 
 mod cluster;
 mod directory;
-mod endpoint;
 mod entry;
 mod history;
 mod index;
@@ -22,7 +21,6 @@ mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
-pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use history::{Change, History, Numbering, Position, TooOld};
 pub use index::{Index, Listing};

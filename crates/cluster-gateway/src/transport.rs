@@ -17,19 +17,23 @@ use crate::credential::ClientCertificate;
 
 mod address;
 mod dial;
+mod endpoint;
 mod fault;
 mod h1;
 mod h2;
 mod idle;
 mod options;
+mod peer;
 mod pool;
 mod released;
 mod stream;
 mod tls;
 
 pub use address::AddressPolicy;
+pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
 pub use options::{Counters, TlsBasis, TransportOptions};
+pub use peer::Peer;
 use pool::{Lease, Pool};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
@@ -44,6 +48,8 @@ pub struct TransportSpec {
     pub server_name: Option<String>,
     /// The gateway's certificate, if that is the credential.
     pub client_certificate: Option<ClientCertificate>,
+    /// What the other end is called when something fails.
+    pub peer: Peer,
 }
 
 /// Where a cluster's API server is.

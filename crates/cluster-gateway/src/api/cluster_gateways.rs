@@ -25,9 +25,12 @@ pub(super) const REDACTED_TOKEN: &str = "REDACTED";
 /// Stands where a private key would: the base64 form of [`REDACTED_TOKEN`].
 pub(super) const REDACTED_KEY: &str = "UkVEQUNURUQ=";
 
-const KIND: Kind = Kind {
+/// The resource, plural.
+pub(super) const RESOURCE: &str = "clustergateways";
+
+pub(super) const KIND: Kind = Kind {
     one: "ClusterGateway",
-    resource: "clustergateways",
+    resource: RESOURCE,
     list: "ClusterGatewayList",
     columns: &[
         column("Name", "name", "the name of the cluster"),
@@ -75,7 +78,7 @@ pub(super) struct ClusterGateways {
 pub(super) struct Gateway<'a> {
     cluster: &'a Cluster,
     version: u64,
-    healthiness_check: bool,
+    status: ClusterGatewayStatus,
 }
 
 impl Resource for ClusterGateways {
@@ -91,8 +94,7 @@ impl Resource for ClusterGateways {
     }
 
     fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Gateway<'a>> {
-        let healthiness_check = self.healthiness_check;
-        cluster.registered.then_some(Gateway { cluster, version, healthiness_check })
+        cluster.registered.then(|| Gateway { cluster, version, status: self.status(cluster) })
     }
 
     fn sort(self, _: &mut [&Arc<Cluster>]) {}
@@ -121,7 +123,7 @@ impl Object for Gateway<'_> {
 
     fn cells(&self, now: OffsetDateTime) -> Vec<Value> {
         let cluster = self.cluster;
-        let status = self.status();
+        let status = &self.status;
         let created = cluster.creation_timestamp.as_deref();
         let address = cluster.address.as_deref().map(without_userinfo);
         vec![
@@ -151,7 +153,7 @@ impl Object for Gateway<'_> {
                     credential: credential(self.cluster),
                 },
             },
-            status: self.status(),
+            status: self.status.clone(),
         }
     }
 
@@ -164,17 +166,24 @@ impl Object for Gateway<'_> {
     }
 }
 
-impl Gateway<'_> {
-    fn status(&self) -> ClusterGatewayStatus {
-        if let Err(unusable) = &self.cluster.upstream {
+impl<'a> Gateway<'a> {
+    /// A cluster with a health of which it is not asked whether it is shown.
+    pub(super) fn with_status(cluster: &'a Cluster, version: u64, status: ClusterGatewayStatus) -> Self {
+        Self { cluster, version, status }
+    }
+}
+
+impl ClusterGateways {
+    fn status(self, cluster: &Cluster) -> ClusterGatewayStatus {
+        if let Err(unusable) = &cluster.upstream {
             return ClusterGatewayStatus { healthy: false, healthy_reason: Some(unusable.0.clone()) };
         }
         if !self.healthiness_check {
             return ClusterGatewayStatus::default();
         }
         ClusterGatewayStatus {
-            healthy: annotation(self.cluster, ANNOTATION_HEALTHY) == Some("true"),
-            healthy_reason: annotation(self.cluster, ANNOTATION_HEALTHY_REASON).map(str::to_owned),
+            healthy: annotation(cluster, ANNOTATION_HEALTHY) == Some("true"),
+            healthy_reason: annotation(cluster, ANNOTATION_HEALTHY_REASON).map(str::to_owned),
         }
     }
 }

@@ -119,29 +119,41 @@ pub(super) async fn get<R: Resource>(
     parts: &Parts,
 ) -> Result<Response<Body>, Error> {
     let query = parts.uri.query().unwrap_or_default();
-    let offer = Offer { representations: ONE, protobuf: R::KIND.protobuf[0], transform };
-    let output = negotiate(parts, &offer)?;
+    let output = accepted::<R>(parts)?;
     refuse_export(query)?;
     let version = at_least(query)?;
     if let Some(object) = resource.constant().filter(|object| object.name() == name) {
-        return write_one(R::KIND, &object, query, output, api.now());
+        return one(R::KIND, &object, parts, output, api.now());
     }
     let snapshot = api.fresh(version).await?;
     let found = snapshot.get_virtual(name).and_then(|cluster| resource.object(cluster, cluster.version));
     let not_found = || Error::NotFound { resource: R::KIND.resource, name: name.to_owned() };
-    write_one(R::KIND, &found.ok_or_else(not_found)?, query, output, api.now())
+    one(R::KIND, &found.ok_or_else(not_found)?, parts, output, api.now())
 }
 
-fn write_one<O: Object>(
+/// The representation in which one object is to be written.
+pub(super) fn accepted<R: Resource>(parts: &Parts) -> Result<Output, Error> {
+    let offer = Offer { representations: ONE, protobuf: R::KIND.protobuf[0], transform };
+    let output = negotiate(parts, &offer)?;
+    match output.transform {
+        Some(Transform::PartialObjectMetadataList(_)) => {
+            Err(Error::NotAcceptable(NotAcceptable::Object(R::KIND.partial[1])))
+        }
+        _ => Ok(output),
+    }
+}
+
+/// Writes one object.
+pub(super) fn one<O: Object>(
     kind: &'static Kind,
     object: &O,
-    query: &str,
+    parts: &Parts,
     output: Output,
     now: OffsetDateTime,
 ) -> Result<Response<Body>, Error> {
     match output.transform {
         Some(Transform::Table(version)) => {
-            let include = Include::parse(query)?;
+            let include = Include::parse(parts.uri.query().unwrap_or_default())?;
             let metadata =
                 ListMeta { resource_version: object.metadata().resource_version, ..ListMeta::default() };
             let objects = std::slice::from_ref(object);
@@ -150,10 +162,9 @@ fn write_one<O: Object>(
         Some(Transform::PartialObjectMetadata(version)) => {
             respond(&PartialObjectMetadata::new(object.metadata(), version), output)
         }
-        Some(Transform::PartialObjectMetadataList(_)) => {
-            Err(Error::NotAcceptable(NotAcceptable::Object(kind.partial[1])))
+        Some(Transform::PartialObjectMetadataList(_) | Transform::Discovery(_)) | None => {
+            respond(&object.show(true), output)
         }
-        Some(Transform::Discovery(_)) | None => respond(&object.show(true), output),
     }
 }
 

@@ -18,16 +18,21 @@ use crate::credential::{Credential, CredentialFacts};
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
-use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
+use crate::transport::{Endpoint, Peer, Transport, TransportSpec, Verification};
 
+mod compressed;
 mod documents;
 mod golden;
+mod health_record;
 mod managed;
 mod openapi;
-mod replay;
+mod records;
 mod pages;
+mod replay;
 mod resources;
 mod watch;
+
+use records::Records;
 
 /// 2026-01-11T00:00:00Z, when every test takes place.
 const NOW: i64 = 1_768_089_600;
@@ -58,8 +63,7 @@ impl Answer {
 /// The API with the switches that tests turn.
 struct Fixture {
     api: Api,
-    /// Keeps the time of watches; nothing runs on it.
-    runtime: tokio::runtime::Runtime,
+    records: Arc<Records>,
     synced: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
 }
@@ -74,17 +78,28 @@ impl Fixture {
     }
 
     fn of(snapshot: Snapshot, healthiness_check: bool) -> Self {
+        let records = Arc::new(Records::of(&snapshot));
         let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
-        let api = api(healthiness_check, [&synced, &stopping], Arc::new(move || Arc::clone(&snapshot)));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        Self { api, runtime, synced, stopping }
+        let api = api(
+            healthiness_check,
+            [&synced, &stopping],
+            Arc::new(move || Arc::clone(&snapshot)),
+            Arc::<Records>::clone(&records),
+        );
+        Self { api, records, synced, stopping }
+    }
+
+    fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(method, uri, headers, "")
     }
 
     /// The answer as far as it is there: of a watch, what it says at once.
-    fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
-        let _guard = self.runtime.enter();
+    fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        // Keeps the time of watches; nothing runs on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _guard = runtime.enter();
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -93,7 +108,8 @@ impl Fixture {
         let result = match RequestInfo::parse(&parts).unwrap() {
             RequestInfo::Document(target) => self.api.path(&target.path, &parts),
             RequestInfo::Resource(target) => {
-                self.api.resource(&target, &parts).now_or_never().expect("an answer that is there")
+                let answer = self.api.answer(&target, &parts, Body::from(body.to_owned()));
+                answer.now_or_never().expect("an answer that waits for nobody")
             }
             RequestInfo::Proxy(_) => panic!("{uri} is not answered here"),
         };
@@ -116,15 +132,25 @@ impl Fixture {
     }
 }
 
-fn api(healthiness_check: bool, flags: [&Arc<AtomicBool>; 2], clusters: Clusters) -> Api {
+fn api(
+    healthiness_check: bool,
+    flags: [&Arc<AtomicBool>; 2],
+    clusters: Clusters,
+    records: Arc<Records>,
+) -> Api {
     let [synced, stopping] = flags.map(|flag| -> Condition {
         let flag = Arc::clone(flag);
         Arc::new(move || flag.load(Ordering::Relaxed))
     });
     let mut api = Api::new(ApiConfig {
         version: VersionInfo {
+            major: "1".to_owned(),
+            minor: "2".to_owned(),
+            git_version: "v1.2.3".to_owned(),
             git_commit: "0123abcd".to_owned(),
+            git_tree_state: "clean".to_owned(),
             build_date: "2026-01-02T03:04:05Z".to_owned(),
+            platform: "linux/amd64".to_owned(),
             ..VersionInfo::current()
         },
         secure_port: 19443,
@@ -134,6 +160,7 @@ fn api(healthiness_check: bool, flags: [&Arc<AtomicBool>; 2], clusters: Clusters
         stopping,
         clusters,
         metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+        health: Some(records),
     });
     api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
     api
@@ -182,6 +209,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     let transport = Transport::new(spec, Arc::default());
     Cluster {
@@ -193,7 +221,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         names_endpoint: true,
         managed_cluster: None,
         creation_timestamp: Some(created.to_owned()),
-        uid: format!("uid-of-{name}"),
+        uid: format!("uid-{name}"),
         resource_version: "42".to_owned(),
         version: 42,
         credential_type: Some(credential_type),

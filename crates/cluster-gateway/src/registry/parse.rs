@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Cluster, EndpointUrl, Entry, Unusable, Upstream};
+use super::{Cluster, Entry, Unusable, Upstream};
 use crate::credential::{Credential, CredentialFacts};
-use crate::identity::{RuleError, Rules};
+use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
-use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{EndpointUrl, Peer, Transport, TransportOptions, TransportSpec, Verification};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -23,6 +23,8 @@ pub struct ClusterPolicy {
     pub merge_managed_clusters: bool,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
+    /// What the identity rules of a cluster's annotation may say of webhooks. Default: nothing.
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl ClusterPolicy {
@@ -43,7 +45,7 @@ impl ClusterPolicy {
         let name = metadata.name.unwrap_or_default();
         let resource_version = metadata.resource_version.unwrap_or_default();
         let mut cluster = Cluster {
-            identity_rules: identity_rules(&annotations, &name),
+            identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
             registered: true,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
@@ -99,10 +101,25 @@ impl ClusterPolicy {
             verification,
             server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
             client_certificate: credential.client_certificate().cloned(),
+            peer: Peer::Member,
         };
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
         Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+    }
+
+    fn identity_rules(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        cluster: &str,
+        previous: Option<&Cluster>,
+    ) -> Result<Rules, RuleError> {
+        let Some(yaml) = annotations.get(ANNOTATION_PROXY_CONFIGURATION) else { return Ok(Rules::default()) };
+        let rules = Rules::of_cluster(yaml, cluster, &self.webhooks)?;
+        Ok(match previous.map(|previous| &previous.identity_rules) {
+            Some(Ok(previous)) => rules.inheriting(previous),
+            _ => rules,
+        })
     }
 
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
@@ -140,13 +157,6 @@ impl ClusterPolicy {
             ));
         }
         Ok(marked)
-    }
-}
-
-fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Result<Rules, RuleError> {
-    match annotations.get(ANNOTATION_PROXY_CONFIGURATION) {
-        Some(yaml) => Rules::parse(yaml, Some(cluster)),
-        None => Ok(Rules::default()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -25,6 +25,7 @@ fn spec(member: &FakeMember) -> TransportSpec {
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     }
 }
 

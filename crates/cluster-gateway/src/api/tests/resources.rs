@@ -302,7 +302,7 @@ fn rule_209_rule_230_the_shape_of_a_cluster_gateway() {
             "apiVersion": "cluster.core.oam.dev/v1alpha1",
             "metadata": {
                 "name": "o1", "creationTimestamp": "2026-01-02T00:00:00Z", "resourceVersion": "42",
-                "uid": uid::uid("clustergateways", "uid-of-o1"),
+                "uid": uid::uid("clustergateways", "uid-o1"),
             },
             "spec": {
                 "provider": "",

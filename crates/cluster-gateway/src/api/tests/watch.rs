@@ -35,7 +35,8 @@ impl Live {
         let registry = Arc::new(Registry::default());
         let clusters = Arc::clone(&registry);
         let [synced, stopping] = [true, false].map(|flag| Arc::new(AtomicBool::new(flag)));
-        let api = api(true, [&synced, &stopping], Arc::new(move || clusters.snapshot()));
+        let records = Arc::new(Records::of(&Snapshot::default()));
+        let api = api(true, [&synced, &stopping], Arc::new(move || clusters.snapshot()), records);
         Self { api, index: Index::new(registry, ClusterPolicy::default()) }
     }
 

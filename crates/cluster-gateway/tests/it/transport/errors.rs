@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_gateway::credential::Credential;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -27,6 +27,7 @@ fn unverified(host: &str, port: u16) -> TransportSpec {
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     }
 }
 
