@@ -292,10 +292,7 @@ impl Error {
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
             Self::FutureVersion { .. } => Some(Details {
-                causes: vec![Cause {
-                    reason: "ResourceVersionTooLarge",
-                    message: "Too large resource version",
-                }],
+                causes: vec![Cause::VERSION_TOO_LARGE],
                 retry_after_seconds: self.retry_after(),
                 ..Details::default()
             }),
@@ -312,12 +309,8 @@ impl Error {
     /// Seconds after which trying again makes sense. Not for what waits for a person to mend it: kubectl would try ten
     /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
-        match self {
-            Self::ShuttingDown | Self::NotSynced | Self::FutureVersion { .. } | Self::TooManyRequests(_) => {
-                Some(1)
-            }
-            _ => None,
-        }
+        use Error::{FutureVersion, NotSynced, ShuttingDown, TooManyRequests};
+        matches!(self, ShuttingDown | NotSynced | FutureVersion { .. } | TooManyRequests(_)).then_some(1)
     }
 
     /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117).

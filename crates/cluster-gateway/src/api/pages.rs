@@ -37,7 +37,7 @@ pub(super) struct Continue {
 }
 
 /// Name of the only form of tokens.
-const FORM: &str = "cluster.core.oam.dev/v1";
+const FORM: &str = concat!(cluster_gateway_client::group!(), "/v1");
 
 impl Continue {
     /// Reads a token.

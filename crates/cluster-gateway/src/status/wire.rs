@@ -46,8 +46,8 @@ pub(super) struct Details {
 /// One of the `causes` in [`Details`].
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Cause {
-    pub(super) reason: &'static str,
-    pub(super) message: &'static str,
+    reason: &'static str,
+    message: &'static str,
 }
 
 impl Error {

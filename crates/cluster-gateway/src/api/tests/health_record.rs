@@ -489,3 +489,15 @@ fn without_a_hub_there_is_nowhere_to_write() {
     }
     assert_eq!(fixture.get(&health("o1")).status, StatusCode::OK);
 }
+
+/// Where the versions that are shown are not those of the Secrets.
+#[test]
+fn rule_233_the_version_that_is_shown_is_good_for_one_write() {
+    let mut shown = cluster("o1", CredentialType::ServiceAccountToken, "2026-01-02T00:00:00Z");
+    (shown.resource_version, shown.version) = ("1".to_owned(), 99);
+    let fixture = Fixture::new(vec![shown]);
+    let named = json!({ "metadata": { "resourceVersion": "99" } });
+    assert_eq!(fixture.put(&json!({ "metadata": { "resourceVersion": "98" } })).status, StatusCode::CONFLICT);
+    assert_eq!(fixture.put(&named).status, StatusCode::OK);
+    assert_eq!(fixture.put(&named).status, StatusCode::CONFLICT, "the Secret is another now");
+}
