@@ -50,6 +50,12 @@ pub(super) struct Cause {
     message: &'static str,
 }
 
+impl Cause {
+    /// By this clients know that a version has not arrived yet.
+    pub(super) const VERSION_TOO_LARGE: Self =
+        Self { reason: "ResourceVersionTooLarge", message: "Too large resource version" };
+}
+
 impl Error {
     /// The Status without its type, as audit events hold it; `None`: the answer is plain text, which repeats the query
     /// (rule 137).
