@@ -10,8 +10,8 @@ mod wire;
 mod words;
 
 pub use forbidden::{Forbidden, ForbiddenOn};
-use wire::Details;
 pub use wire::Status;
+use wire::{Cause, Details};
 
 /// A request that cannot be answered as asked.
 #[derive(Debug)]
@@ -54,8 +54,6 @@ pub enum Error {
     },
     /// The path is known, the method is not allowed on it (rule 219).
     MethodNotAllowed,
-    /// The resource cannot be watched (rule 220).
-    WatchNotSupported(&'static str),
     /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
     NotAcceptable(NotAcceptable),
     /// The body's media type is not understood (rule 223).
@@ -71,6 +69,13 @@ pub enum Error {
     NotSynced,
     /// What was asked for is too old to be continued (rule 228).
     Expired(String),
+    /// A version was asked for that has not arrived here (rule 230). Clients know it by its cause.
+    FutureVersion {
+        /// The version that was asked for.
+        asked: u64,
+        /// The newest version that is here.
+        current: u64,
+    },
     /// The object was changed by somebody else in the meantime.
     Conflict {
         /// Resource, plural.
@@ -214,9 +219,12 @@ impl Error {
             | Self::InvalidUpgradeResponse(_)
             | Self::Loop(_) => Blame::Member,
             Self::IdentityWebhook { .. } => Blame::Webhook,
-            Self::Timeout | Self::ShuttingDown | Self::ComeBack | Self::Panic | Self::Internal(_) => {
-                Blame::Us
-            }
+            Self::Timeout
+            | Self::FutureVersion { .. }
+            | Self::ShuttingDown
+            | Self::ComeBack
+            | Self::Panic
+            | Self::Internal(_) => Blame::Us,
             _ => Blame::Caller,
         }
     }
@@ -231,9 +239,7 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => {
-                StatusCode::METHOD_NOT_ALLOWED
-            }
+            Self::MethodNotAllowed | Self::NowhereToRecord => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -241,7 +247,9 @@ impl Error {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) | Self::TooManyOperations { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) | Self::Overloaded | Self::ComeBack => StatusCode::TOO_MANY_REQUESTS,
-            Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -265,7 +273,7 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => "MethodNotAllowed",
+            Self::MethodNotAllowed | Self::NowhereToRecord => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Self::Invalid { .. } => "Invalid",
@@ -273,7 +281,7 @@ impl Error {
             Self::Conflict { .. } => "Conflict",
             Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
-            Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
             Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
@@ -293,15 +301,17 @@ impl Error {
                 let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
                 Some(Details { group: group.to_owned(), kind: kind.to_owned(), ..Details::default() })
             }
-            Self::WatchNotSupported(resource) => {
-                Some(Details { group: GROUP.to_owned(), kind: (*resource).to_owned(), ..Details::default() })
-            }
             Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::NotAcceptable(NotAcceptable::Router(_))
             | Self::UnsupportedMediaType(UnsupportedMediaType::Router)
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
+            Self::FutureVersion { .. } => Some(Details {
+                causes: vec![Cause::VERSION_TOO_LARGE],
+                retry_after_seconds: self.retry_after(),
+                ..Details::default()
+            }),
             Self::ShuttingDown
             | Self::NotSynced
             | Self::ClusterUnusable { .. }
@@ -316,7 +326,11 @@ impl Error {
     /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) | Self::Overloaded => Some(1),
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::FutureVersion { .. }
+            | Self::TooManyRequests(_)
+            | Self::Overloaded => Some(1),
             Self::ComeBack => Some(5),
             _ => None,
         }

@@ -20,9 +20,6 @@ impl fmt::Display for Error {
             Self::MethodNotAllowed => {
                 f.write_str("the server does not allow this method on the requested resource")
             }
-            Self::WatchNotSupported(resource) => {
-                write!(f, "watch is not supported on resources of kind \"{resource}.{GROUP}\"")
-            }
             Self::NotAcceptable(NotAcceptable::Router(types)) => {
                 write!(f, "406: Not Acceptable\n\nAvailable representations: {types}")
             }
@@ -41,6 +38,9 @@ impl fmt::Display for Error {
             Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
             Self::Conflict { resource, name, message } => {
                 write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
+            }
+            Self::FutureVersion { asked, current } => {
+                write!(f, "Timeout: Too large resource version: {asked}, current: {current}")
             }
             Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
             Self::TooManyOperations { limit, got } => {

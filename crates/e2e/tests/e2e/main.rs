@@ -23,4 +23,5 @@ mod standalone;
 mod subpath;
 mod through;
 mod verbs;
+mod watch;
 mod world;
