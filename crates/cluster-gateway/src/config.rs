@@ -10,13 +10,15 @@ use std::time::Duration;
 mod compat;
 mod gates;
 mod hub;
+mod konnectivity;
 mod options;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, KonnectivityOptions, OidcOptions,
+    ProxyModeOption, StandaloneOptions,
 };
 
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
@@ -25,6 +27,7 @@ use crate::hub::HubConfig;
 use crate::identity::Rules;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
+use crate::transport::ProxyServerConfig;
 
 /// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
@@ -118,6 +123,7 @@ struct Common {
     authorization: AuthorizationConfig,
     gates: FeatureGates,
     identity_rules: Rules,
+    konnectivity: Option<ProxyServerConfig>,
 }
 
 impl Common {
@@ -139,6 +145,7 @@ impl Common {
                 FeatureGates::default()
             }),
             identity_rules: identity_rules(options, mistakes),
+            konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),
         }
     }
 }

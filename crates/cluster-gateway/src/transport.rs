@@ -21,14 +21,17 @@ mod fault;
 mod h1;
 mod h2;
 mod idle;
+mod konnectivity;
 mod options;
 mod pool;
 mod released;
 mod stream;
+mod tcp;
 mod tls;
 
 pub use address::AddressPolicy;
 pub use fault::TransportError;
+pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SERVER_NAME};
 pub use options::{Counters, TlsBasis, TransportOptions};
 use pool::{Lease, Pool};
 
@@ -38,6 +41,8 @@ use pool::{Lease, Pool};
 pub struct TransportSpec {
     /// Scheme, host and port.
     pub endpoint: Endpoint,
+    /// How the endpoint is reached.
+    pub route: Route,
     /// How the member proves itself.
     pub verification: Verification,
     /// Name in SNI and in the member's certificate; `None`: the endpoint's host.
@@ -61,12 +66,24 @@ impl Endpoint {
     /// `host:port`, an IPv6 address in brackets: what stands in `Host` and `:authority` (rule 145).
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// How an endpoint is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Route {
+    /// By a TCP connection from here.
+    #[default]
+    Direct,
+    /// By a TCP connection that the cluster's agent makes, through the konnectivity proxy server (rule 237).
+    Konnectivity,
 }
 
 /// How a member's certificate is verified.

@@ -150,6 +150,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         identity_rules: Rules::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: None,
         shutdown_delay: Duration::ZERO,
         poll: Duration::from_secs(10),
     })

@@ -10,7 +10,7 @@ pub struct Leftover {
 }
 
 /// Flags that are taken and have no effect, with whether they take a value, and why.
-const IGNORED: [(&str, Takes, &str); 26] = [
+const IGNORED: [(&str, Takes, &str); 25] = [
     ("--etcd-", Takes::Value, NO_ETCD),
     ("--storage-", Takes::Value, NO_ETCD),
     ("--encryption-provider-config", Takes::Value, NO_ETCD),
@@ -36,7 +36,6 @@ const IGNORED: [(&str, Takes, &str); 26] = [
     ("--tracing-config-file", Takes::Value, NOT_YET),
     ("--egress-selector-config-file", Takes::Value, NOT_YET),
     ("--audit-", Takes::Value, NOT_YET),
-    ("--proxy-", Takes::Value, NOT_YET),
 ];
 
 /// klog's flags: where and how Go's logger writes.

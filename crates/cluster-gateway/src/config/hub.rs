@@ -54,6 +54,7 @@ impl Config {
             gates: common.gates,
             identity_rules: common.identity_rules,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
+            konnectivity: common.konnectivity,
             shutdown_delay: options.common.shutdown_delay_duration,
             poll: POLL,
         })

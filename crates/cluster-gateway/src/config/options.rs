@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 mod common;
+mod konnectivity;
 mod standalone;
 
 pub use common::CommonOptions;
+pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
 /// Flags of the hub-mode server.

@@ -58,6 +58,7 @@ impl Config {
             identity_rules: common.identity_rules,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,
+            konnectivity: common.konnectivity,
             shutdown_delay: options.common.shutdown_delay_duration,
             poll: POLL,
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use super::AddressPolicy;
+use super::{AddressPolicy, ProxyServer};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
@@ -33,6 +33,8 @@ pub struct TransportOptions {
     pub max_connections: usize,
     /// Which resolved addresses may be dialled.
     pub addresses: AddressPolicy,
+    /// The konnectivity proxy server behind which clusters are that have no address. Default: none.
+    pub konnectivity: Option<Arc<ProxyServer>>,
     /// What all TLS handshakes share.
     pub tls: TlsBasis,
 }
@@ -63,6 +65,7 @@ impl Default for TransportOptions {
             max_idle: 100,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
+            konnectivity: None,
             tls: TlsBasis::default(),
         }
     }

@@ -83,6 +83,7 @@ impl Files {
             identity_rules: Rules::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            konnectivity: None,
             shutdown_delay: Duration::ZERO,
             poll: POLL,
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::KonnectivityOptions;
+
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
 pub struct CommonOptions {
@@ -20,6 +22,10 @@ pub struct CommonOptions {
     /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
     pub feature_gates: Vec<String>,
+
+    /// The konnectivity proxy server.
+    #[command(flatten)]
+    pub konnectivity: KonnectivityOptions,
 
     /// Serving certificate, PEM, leaf first; read again when it changes [default: made for this process]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]

@@ -11,6 +11,7 @@ use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::Rules;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
+use cluster_gateway::transport::ProxyServerConfig;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -35,6 +36,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) poll: Duration,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// The proxy server of clusters without an address.
+    pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -48,6 +51,7 @@ impl Default for Setup<'_> {
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
             ocm_integration: false,
+            konnectivity: None,
             certificate: None,
         }
     }
@@ -102,6 +106,7 @@ impl World {
             identity_rules: setup.rules,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            konnectivity: setup.konnectivity,
             shutdown_delay: Duration::ZERO,
             poll: setup.poll,
         };
