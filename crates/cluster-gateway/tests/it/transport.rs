@@ -2,13 +2,14 @@
 
 mod errors;
 mod frames;
+mod konnectivity;
 mod pool;
 
 use std::sync::Arc;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, Route, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;

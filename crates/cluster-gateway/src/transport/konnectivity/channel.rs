@@ -2,12 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::connection::Place;
@@ -15,8 +17,8 @@ use super::error::DialError;
 use super::grpc::{self, Decoder};
 use super::packet::Packet;
 
-/// How long the answer to a `CLOSE_REQ` is waited for (rule 239).
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the answer to a `CLOSE_REQ`, and the end of the stream, are waited for (rule 239).
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Packets that mean nothing to a tunnel and that it takes in its life. Each may be answered, so they are counted.
 const MAX_STRAYS: usize = 1000;
 
@@ -144,31 +146,55 @@ impl Channel {
         }
     }
 
-    /// Closes the connection `connect_id` behind the stream, and then the stream (rule 239).
-    pub(super) async fn close(mut self, connect_id: i64) {
-        if self.send(&Packet::CloseRequest { connect_id }).is_ok() {
-            let closed = poll_fn(|cx| {
-                loop {
-                    match ready!(self.poll_packet(cx)) {
-                        Ok(Packet::CloseResponse { connect_id: closed, .. }) if closed == connect_id => {
-                            return Poll::Ready(());
-                        }
-                        Ok(_) => {}
-                        Err(_) => return Poll::Ready(()),
-                    }
+    /// Ends the stream in the background: what has been sent must arrive, and h2 forgets what a stream has to say as soon as
+    /// nobody holds it. Without a runtime the whole process is ending, and the connection with it.
+    pub(super) fn leave(self, last_words: LastWords) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let server = Arc::clone(&self.place.connection().server);
+                if timeout(LEAVE_TIMEOUT, self.finish(last_words)).await.is_err() {
+                    tracing::debug!(?last_words, %server, "the konnectivity proxy server does not end a stream");
                 }
             });
-            if timeout(CLOSE_TIMEOUT, closed).await.is_err() {
-                tracing::debug!(connect_id, "no answer to CLOSE_REQ from the konnectivity proxy server");
-            }
         }
-        self.end();
     }
 
-    /// Says that nothing more will be sent; the proxy server then forgets the stream and what belongs to it.
-    pub(super) fn end(&mut self) {
+    async fn finish(mut self, last_words: LastWords) {
+        let sent = match last_words {
+            LastWords::None => Ok(()),
+            LastWords::CloseDial(random) => self.send(&Packet::CloseDial { random }),
+            LastWords::Close(connect_id) => self.send(&Packet::CloseRequest { connect_id }),
+        };
+        if sent.is_err() {
+            return;
+        }
+        if let LastWords::Close(connect_id) = last_words {
+            let closed = |packet: &Packet| matches!(packet, Packet::CloseResponse { connect_id: id, .. } if *id == connect_id);
+            self.discard_until(closed).await;
+        }
+        // The proxy server now forgets the stream and what belongs to it.
         let _ = self.send.send_data(Bytes::new(), true);
+        self.discard_until(|_| false).await;
     }
+
+    async fn discard_until(&mut self, wanted: impl Fn(&Packet) -> bool) {
+        while let Ok(packet) = poll_fn(|cx| self.poll_packet(cx)).await {
+            if wanted(&packet) {
+                return;
+            }
+        }
+    }
+}
+
+/// What is said before a stream ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LastWords {
+    /// Nothing: the other side knows.
+    None,
+    /// The dial with this number is given up (rule 237).
+    CloseDial(i64),
+    /// The connection with this number is to be closed; that is waited for (rule 239).
+    Close(i64),
 }
 
 /// A dial that is under way. Dropping it gives it up.
@@ -179,9 +205,8 @@ struct Dialing {
 
 impl Drop for Dialing {
     fn drop(&mut self) {
-        if let Some(channel) = &mut self.channel {
-            let _ = channel.send(&Packet::CloseDial { random: self.random });
-            channel.end();
+        if let Some(channel) = self.channel.take() {
+            channel.leave(LastWords::CloseDial(self.random));
         }
     }
 }
@@ -209,8 +234,8 @@ pub(super) async fn dial(channel: Channel, address: &str) -> Result<(Channel, i6
     match (answer, channel) {
         (Ok(Answer::Connected(connect_id)), Some(channel)) => Ok((channel, connect_id)),
         (answer, channel) => {
-            if let Some(mut channel) = channel {
-                channel.end();
+            if let Some(channel) = channel {
+                channel.leave(LastWords::None);
             }
             Err(match answer {
                 Ok(Answer::Failed(error)) => DialError::of_answer(&server, &error),

@@ -6,9 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::runtime::Handle;
 
-use super::channel::Channel;
+use super::channel::{Channel, LastWords};
 use super::grpc;
 use super::packet::Packet;
 
@@ -49,8 +48,9 @@ impl GrpcTunnel {
                 }
                 Ok(Packet::CloseResponse { connect_id: id, error }) if id == connect_id => {
                     tracing::debug!(error, "a connection through the konnectivity proxy server was closed");
-                    channel.end();
-                    self.channel = None;
+                    if let Some(channel) = self.channel.take() {
+                        channel.leave(LastWords::None);
+                    }
                     return Poll::Ready(Ok(None));
                 }
                 Ok(other) => channel.stray(&other).map_err(broken)?,
@@ -145,9 +145,8 @@ impl AsyncWrite for GrpcTunnel {
 
 impl Drop for GrpcTunnel {
     fn drop(&mut self) {
-        // Without a runtime the whole process is ending, and the connection with it.
-        if let (Some(channel), Ok(runtime)) = (self.channel.take(), Handle::try_current()) {
-            runtime.spawn(channel.close(self.connect_id));
+        if let Some(channel) = self.channel.take() {
+            channel.leave(LastWords::Close(self.connect_id));
         }
     }
 }

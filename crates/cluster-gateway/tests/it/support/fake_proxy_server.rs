@@ -104,7 +104,8 @@ impl FakeProxyServer {
     /// Writes the files of the gateway.
     pub(crate) fn write_files(&self, ca: &TestCa, leaf: &Leaf) {
         let files = self.files();
-        for (path, text) in [(&files.ca, &ca.pem()), (&files.certificate, &leaf.certificate), (&files.key, &leaf.key)]
+        for (path, text) in
+            [(&files.ca, &ca.pem()), (&files.certificate, &leaf.certificate), (&files.key, &leaf.key)]
         {
             std::fs::write(path, text).unwrap();
         }

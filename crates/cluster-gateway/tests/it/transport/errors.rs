@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_gateway::credential::Credential;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportError, Route, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

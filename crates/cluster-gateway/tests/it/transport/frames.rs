@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_gateway::transport::{
-    Endpoint, Transport, TransportError, Route, TransportOptions, TransportSpec, Verification,
+    Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

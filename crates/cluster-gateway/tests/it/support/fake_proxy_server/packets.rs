@@ -97,7 +97,9 @@ impl Packet {
             match (packet.kind, field, value) {
                 (DIAL_REQ, 1, Value::Bytes(text)) => packet.text = String::from_utf8(text).unwrap(),
                 (DIAL_REQ, 2, Value::Bytes(text)) => packet.address = String::from_utf8(text).unwrap(),
-                (DIAL_REQ, 3, Value::Number(value)) | (DIAL_CLS, 1, Value::Number(value)) => packet.random = value,
+                (DIAL_REQ, 3, Value::Number(value)) | (DIAL_CLS, 1, Value::Number(value)) => {
+                    packet.random = value
+                }
                 (CLOSE_REQ | DATA, 1, Value::Number(value)) => packet.connect_id = value,
                 (DATA, 3, Value::Bytes(data)) => packet.data = data,
                 (kind, field, _) => panic!("a client sends no field {field} in type {kind}"),
@@ -217,7 +219,8 @@ impl Stream {
 
     /// Ends the stream.
     pub(crate) fn end(&mut self, status: &'static str) {
-        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(status))]);
+        let trailers =
+            HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(status))]);
         let _ = self.answer().send_trailers(trailers);
     }
 }
