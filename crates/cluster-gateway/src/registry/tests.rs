@@ -12,6 +12,7 @@ use crate::credential::Credential;
 use crate::transport::Verification;
 
 mod managed;
+mod tunnelled;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {
     let labels =
