@@ -10,6 +10,7 @@ pub mod control_plane;
 pub mod curl;
 pub mod forwarder;
 pub mod gateway;
+pub mod konnectivity;
 pub mod kubectl;
 pub mod pki;
 pub mod pods;

@@ -8,6 +8,7 @@ mod direct;
 mod failures;
 mod harness;
 mod isolation;
+mod konnectivity;
 mod lifecycle;
 mod members;
 mod ocm;
