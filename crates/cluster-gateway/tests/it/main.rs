@@ -7,6 +7,7 @@ mod support;
 mod authn;
 mod authz;
 mod hub;
+mod konnectivity;
 mod managed_clusters;
 mod replay;
 mod server;
