@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::channel::Channel;
 use super::error::advise;
@@ -57,13 +56,16 @@ pub(super) struct Place(Arc<Connection>);
 
 impl Connection {
     /// Starts HTTP/2 on `stream`.
-    pub(super) async fn start(
-        stream: TlsStream<TcpStream>,
-        server: Arc<str>,
-    ) -> Result<Arc<Self>, h2::Error> {
+    pub(super) async fn start<S>(stream: S, server: Arc<str>) -> Result<Arc<Self>, h2::Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stream = Coalesced::new(stream);
         let heard = stream.heard();
         let (sender, mut connection) = builder().handshake::<_, Bytes>(stream).await?;
+        let keepalive = connection.ping_pong().map(|pings| {
+            Keepalive::new(pings, heard, PING_INTERVAL, PING_TIMEOUT).and_again_after(PING_AGAIN)
+        });
         let this = Arc::new(Self {
             sender: Mutex::new(Some(sender)),
             tunnels: AtomicUsize::new(0),
@@ -71,21 +73,9 @@ impl Connection {
             server,
         });
         let (weak, end) = (Arc::downgrade(&this), Arc::clone(&this.end));
-        let mut keepalive = connection.ping_pong().map(|pings| {
-            Keepalive::new(pings, heard, PING_INTERVAL, PING_TIMEOUT).and_again_after(PING_AGAIN)
-        });
         tokio::spawn(async move {
-            let driven = poll_fn(|cx| {
-                if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
-                    return Poll::Ready(
-                        result.err().map_or("it was closed".to_owned(), |error| chain(&error)),
-                    );
-                }
-                let gone = keepalive.as_mut().is_some_and(|keepalive| keepalive.poll_gone(cx).is_ready());
-                if gone { Poll::Ready("it does not answer pings".to_owned()) } else { Poll::Pending }
-            });
             let cause = tokio::select! {
-                cause = driven => cause,
+                cause = drive(connection, keepalive) => cause,
                 never = retire_unused(&weak) => match never {},
             };
             tracing::debug!(cause, "the connection to the konnectivity proxy server ended");
@@ -153,6 +143,26 @@ impl Drop for Place {
     }
 }
 
+/// Keeps a connection going until it ends; says why it has.
+async fn drive<S>(
+    mut connection: h2::client::Connection<S, Bytes>,
+    mut keepalive: Option<Keepalive>,
+) -> String
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(
+                result.err().map_or_else(|| "it was closed".to_owned(), |error| chain(&error)),
+            );
+        }
+        let gone = keepalive.as_mut().is_some_and(|keepalive| keepalive.poll_gone(cx).is_ready());
+        if gone { Poll::Ready("it does not answer pings".to_owned()) } else { Poll::Pending }
+    })
+    .await
+}
+
 /// Retires a connection that nobody uses, so that none is kept up for clusters that nobody asks for.
 async fn retire_unused(connection: &Weak<Connection>) -> std::convert::Infallible {
     let mut unused = false;
@@ -178,3 +188,6 @@ fn builder() -> Builder {
         .enable_push(false);
     builder
 }
+
+#[cfg(test)]
+mod tests;
