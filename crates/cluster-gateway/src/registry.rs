@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 
 mod cluster;
 mod directory;
-mod endpoint;
 mod entry;
 mod index;
 mod managed_cluster;
@@ -20,7 +19,6 @@ mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
-pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use index::Index;
 pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};

@@ -17,12 +17,15 @@ use crate::credential::ClientCertificate;
 
 mod address;
 mod dial;
+mod endpoint;
 mod fault;
 mod h1;
 mod h2;
+mod hop;
 mod idle;
 mod konnectivity;
 mod options;
+mod peer;
 mod pool;
 mod released;
 mod stream;
@@ -30,9 +33,12 @@ mod tcp;
 mod tls;
 
 pub use address::AddressPolicy;
+pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
+pub use hop::Route;
 pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SERVER_NAME};
 pub use options::{Counters, TlsBasis, TransportOptions};
+pub use peer::Peer;
 use pool::{Lease, Pool};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
@@ -41,7 +47,7 @@ use pool::{Lease, Pool};
 pub struct TransportSpec {
     /// Scheme, host and port.
     pub endpoint: Endpoint,
-    /// How the endpoint is reached.
+    /// How it is reached.
     pub route: Route,
     /// How the member proves itself.
     pub verification: Verification,
@@ -49,6 +55,8 @@ pub struct TransportSpec {
     pub server_name: Option<String>,
     /// The gateway's certificate, if that is the credential.
     pub client_certificate: Option<ClientCertificate>,
+    /// What the other end is called when something fails.
+    pub peer: Peer,
 }
 
 /// Where a cluster's API server is.
@@ -74,16 +82,6 @@ impl Endpoint {
 #[must_use]
 pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// How an endpoint is reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Route {
-    /// By a TCP connection from here.
-    #[default]
-    Direct,
-    /// By a TCP connection that the cluster's agent makes, through the konnectivity proxy server (rule 237).
-    Konnectivity,
 }
 
 /// How a member's certificate is verified.

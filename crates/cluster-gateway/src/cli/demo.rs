@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use cluster_gateway_client::ProxyPath;
+use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
 use serde_json::{Value, json};
 use simulated_member::{Member, User};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +18,7 @@ use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
-use crate::identity::Rules;
+use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::record::{Recorder, Served};
 use crate::registry::ClustersDirectory;
@@ -98,7 +99,7 @@ fn secret(name: &str, member: &Member) -> Value {
         "kind": "Secret",
         "metadata": {
             "name": name,
-            "labels": {"cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken"},
+            "labels": {LABEL_CREDENTIAL_TYPE: "ServiceAccountToken"},
         },
         "stringData": {"endpoint": member.url(), "ca.crt": member.ca_pem(), "token": TOKEN},
     })
@@ -147,7 +148,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         }),
         authorization: AuthorizationConfig::default(),
         gates: FeatureGates::default(),
-        identity_rules: Rules::default(),
+        audit: None,
+        identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         konnectivity: None,

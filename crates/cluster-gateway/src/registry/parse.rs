@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Cluster, EndpointUrl, Entry, Unusable, Upstream};
+use super::{Cluster, Entry, Unusable, Upstream};
 use crate::credential::Credential;
-use crate::identity::{RuleError, Rules};
+use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
-use crate::transport::{Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
+};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -23,6 +25,8 @@ pub struct ClusterPolicy {
     pub merge_managed_clusters: bool,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
+    /// What the identity rules of a cluster's annotation may say of webhooks. Default: nothing.
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl ClusterPolicy {
@@ -42,7 +46,7 @@ impl ClusterPolicy {
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
         let mut cluster = Cluster {
-            identity_rules: identity_rules(&annotations, &name),
+            identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
             registered: true,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
@@ -90,16 +94,31 @@ impl ClusterPolicy {
         let spec = TransportSpec {
             endpoint: url.endpoint,
             verification,
-            route,
             server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match route {
                 Route::Direct => None,
                 Route::Konnectivity => Some(SERVER_NAME.to_owned()),
             }),
+            route,
             client_certificate: credential.client_certificate().cloned(),
+            peer: Peer::Member,
         };
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
         Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+    }
+
+    fn identity_rules(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        cluster: &str,
+        previous: Option<&Cluster>,
+    ) -> Result<Rules, RuleError> {
+        let Some(yaml) = annotations.get(ANNOTATION_PROXY_CONFIGURATION) else { return Ok(Rules::default()) };
+        let rules = Rules::of_cluster(yaml, cluster, &self.webhooks)?;
+        Ok(match previous.map(|previous| &previous.identity_rules) {
+            Some(Ok(previous)) => rules.inheriting(previous),
+            _ => rules,
+        })
     }
 
     fn location(&self, cluster: &Cluster, data: &Data) -> Result<(EndpointUrl, Route), String> {
@@ -150,13 +169,6 @@ impl ClusterPolicy {
             ));
         }
         Ok(marked)
-    }
-}
-
-fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Result<Rules, RuleError> {
-    match annotations.get(ANNOTATION_PROXY_CONFIGURATION) {
-        Some(yaml) => Rules::parse(yaml, Some(cluster)),
-        None => Ok(Rules::default()),
     }
 }
 

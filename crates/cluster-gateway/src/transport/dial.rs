@@ -7,10 +7,11 @@ use tokio::io::BufReader;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::hop::{Hop, Route};
 use super::options::Counters;
-use super::stream::{Connected, Socket, Stream};
+use super::stream::{Socket, Stream};
 use super::tls::Tls;
-use super::{Route, TransportError, TransportOptions, TransportSpec, tcp};
+use super::{TransportError, TransportOptions, TransportSpec, tcp};
 
 /// How much is read from a socket at once.
 const READ_BUFFER: usize = 16 * 1024;
@@ -81,16 +82,16 @@ impl Dialer {
         Ok(Dialed { stream: Stream::Tls(Box::new(stream)), http2 })
     }
 
-    async fn connect(&self) -> Result<Connected, TransportError> {
+    async fn connect(&self) -> Result<Hop, TransportError> {
         let (endpoint, limit) = (&self.spec.endpoint, self.options.dial_timeout);
-        match (self.spec.route, &self.options.konnectivity) {
-            (Route::Direct, _) => tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses)
-                .await
-                .map(Connected::Tcp),
+        match (&self.spec.route, &self.options.konnectivity) {
+            (Route::Direct, _) => {
+                tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses).await.map(Hop::Tcp)
+            }
             (Route::Konnectivity, Some(server)) => {
                 let address = endpoint.authority();
                 let tunnel = server.dial(&address, limit).await;
-                tunnel.map(Connected::Tunnel).map_err(|error| TransportError::tunnel(&address, &error))
+                tunnel.map(Hop::Tunnel).map_err(|error| TransportError::tunnel(&address, &error))
             }
             (Route::Konnectivity, None) => Err(TransportError::Dial(format!(
                 "dial tcp {}: the gateway runs without --proxy-host",

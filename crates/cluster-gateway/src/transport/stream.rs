@@ -5,22 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::konnectivity::Tunnel;
+use super::hop::Hop;
 
-/// What a connection runs on.
-#[derive(Debug)]
-pub(super) enum Connected {
-    /// A TCP connection from here.
-    Tcp(TcpStream),
-    /// A TCP connection from elsewhere.
-    Tunnel(Tunnel),
-}
-
-/// What a connection runs on, read in large pieces.
-pub(super) type Socket = BufReader<Connected>;
+/// A first hop, read in large pieces.
+pub(super) type Socket = BufReader<Hop>;
 
 /// A connection to a member.
 #[derive(Debug)]
@@ -86,5 +76,4 @@ macro_rules! forward {
 
 pub(super) use forward;
 
-forward!(Connected { Tcp, Tunnel });
 forward!(Stream { Plain, Tls });

@@ -4,10 +4,14 @@
 
 mod support;
 
+mod audit;
 mod authn;
 mod authz;
+mod health;
+mod certificate;
 mod hub;
 mod konnectivity;
+mod lease;
 mod managed_clusters;
 mod replay;
 mod server;

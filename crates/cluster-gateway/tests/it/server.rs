@@ -9,3 +9,4 @@ mod panics;
 mod proxying;
 mod streams;
 mod upgrades;
+mod webhook;

@@ -1,5 +1,6 @@
 //! The whole server without a hub: files, a fake member, real sockets.
 
+mod audit;
 mod clusters;
 mod rights;
 mod start;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use cluster_gateway::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
 use cluster_gateway::registry::ClustersDirectory;
 use cluster_gateway::serve::Server;
@@ -80,7 +81,8 @@ impl Files {
             }),
             authorization: AuthorizationConfig::default(),
             gates: FeatureGates::default(),
-            identity_rules: Rules::default(),
+            audit: None,
+            identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             konnectivity: None,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    Endpoint, ProxyServer, ProxyServerConfig, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec,
-    Verification,
+    Endpoint, Peer, ProxyServer, ProxyServerConfig, Route, SERVER_NAME, Transport, TransportOptions,
+    TransportSpec, Verification,
 };
 use http::{Request, Version};
 use http_body_util::BodyExt;
@@ -59,6 +59,7 @@ impl Behind {
             verification: Verification::Bundle(self.member.ca.pem().into_bytes().into()),
             server_name: Some(SERVER_NAME.to_owned()),
             client_certificate: None,
+            peer: Peer::Member,
         }
     }
 
