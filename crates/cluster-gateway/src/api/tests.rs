@@ -211,6 +211,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
             insecure: false,
             transport: Arc::new(transport),
         }),
+        in_flight: Arc::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 use super::ManagedCluster;
 use crate::credential::Credential;
 use crate::identity::{RuleError, Rules};
+use crate::limits::InFlight;
 use crate::status::Error;
 use crate::transport::Transport;
 
@@ -48,6 +49,8 @@ pub struct Cluster {
     pub identity_rules: Result<Rules, RuleError>,
     /// The way to the member, or why there is none.
     pub upstream: Result<Upstream, Unusable>,
+    /// What is under way to it (rule 126); inherited, whatever changes.
+    pub in_flight: Arc<InFlight>,
 }
 
 /// Why a registered cluster cannot be used, in words for its owner; never holds key material.
@@ -90,6 +93,7 @@ impl Cluster {
             identity_rules: Ok(Rules::default()),
             upstream: Err(Unusable("there is no Secret with its credential".to_owned())),
             managed_cluster: Some(managed),
+            in_flight: Arc::default(),
         }
     }
 

@@ -65,6 +65,7 @@ impl ClusterPolicy {
             ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
             proxy_url: data.text("proxy-url").ok().flatten(),
             upstream: Err(Unusable(String::new())),
+            in_flight: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight)),
         };
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),

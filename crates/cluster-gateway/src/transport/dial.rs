@@ -9,6 +9,7 @@ use tokio_rustls::TlsConnector;
 
 use super::hop::{Hop, Route};
 use super::options::Counters;
+use super::resolve::Share;
 use super::stream::{Socket, Stream};
 use super::tls::Tls;
 use super::{TransportError, TransportOptions, TransportSpec, tcp};
@@ -32,6 +33,7 @@ pub(super) struct Dialer {
     pub(super) options: Arc<TransportOptions>,
     pub(super) counters: Arc<Counters>,
     tls: OnceLock<Result<Tls, TransportError>>,
+    lookups: Share,
 }
 
 /// A new connection.
@@ -43,7 +45,7 @@ pub(super) struct Dialed {
 
 impl Dialer {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        Self { spec, options, counters: Arc::default(), tls: OnceLock::new() }
+        Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), lookups: Share::default() }
     }
 
     /// Connects and agrees on TLS and a protocol.
@@ -86,7 +88,10 @@ impl Dialer {
         let (endpoint, limit) = (&self.spec.endpoint, self.options.dial_timeout);
         match (&self.spec.route, &self.options.konnectivity) {
             (Route::Direct, _) => {
-                tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses).await.map(Hop::Tcp)
+                let lookups = (&self.options.resolver, &self.lookups);
+                let dial =
+                    tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses, lookups);
+                dial.await.map(Hop::Tcp)
             }
             (Route::Konnectivity, Some(server)) => {
                 let address = endpoint.authority();

@@ -38,8 +38,9 @@ use tunnel::GrpcTunnel;
 
 use super::fault::chain;
 use super::idle::lock;
+use super::resolve::Share;
 use super::stream::forward;
-use super::{AddressPolicy, tcp};
+use super::{AddressPolicy, Resolver, tcp};
 
 /// Name that API servers have in every cluster (rule 244).
 pub const SERVER_NAME: &str = "kubernetes.default.svc";
@@ -76,6 +77,7 @@ pub struct ProxyServer {
     config: ProxyServerConfig,
     /// `host:port`.
     authority: Arc<str>,
+    lookups: Arc<Lookups>,
     state: Mutex<State>,
 }
 
@@ -95,7 +97,7 @@ impl ProxyServer {
     #[must_use]
     pub fn new(config: ProxyServerConfig) -> Self {
         let authority = super::authority(&config.host, config.port).into();
-        Self { config, authority, state: Mutex::default() }
+        Self { config, authority, lookups: Arc::default(), state: Mutex::default() }
     }
 
     /// Connects to `address`, as the agent of its cluster understands it, within `limit`.
@@ -200,6 +202,7 @@ impl ProxyServer {
             host: self.config.host.clone(),
             port: self.config.port,
             authority: Arc::clone(&self.authority),
+            lookups: Arc::clone(&self.lookups),
         }
     }
 }
@@ -215,6 +218,14 @@ struct Target {
     host: String,
     port: u16,
     authority: Arc<str>,
+    lookups: Arc<Lookups>,
+}
+
+/// Look-ups of the proxy server's own, so that those of members that hang do not stand before them.
+#[derive(Default)]
+struct Lookups {
+    resolver: Resolver,
+    share: Share,
 }
 
 impl Target {
@@ -226,9 +237,15 @@ impl Target {
         let server = || self.authority.to_string();
         // The operator has named the server, so it may be anywhere. The limit is that of the whole dial.
         let anywhere = AddressPolicy { allow_loopback: true };
-        let socket = tcp::connect(&self.host, self.port, DIAL_TIMEOUT, anywhere)
-            .await
-            .map_err(|error| DialError::Unreachable { server: server(), cause: error.to_string() })?;
+        let socket = tcp::connect(
+            &self.host,
+            self.port,
+            DIAL_TIMEOUT,
+            anywhere,
+            (&self.lookups.resolver, &self.lookups.share),
+        )
+        .await
+        .map_err(|error| DialError::Unreachable { server: server(), cause: error.to_string() })?;
         let tls = |cause| DialError::Tls { server: server(), cause };
         let name = ServerName::try_from(self.host.clone())
             .map_err(|_| tls(format!("\"{}\" cannot be the name of a TLS server", self.host)))?;

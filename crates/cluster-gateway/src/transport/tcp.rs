@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::{AddressPolicy, TransportError};
+use super::resolve::Share;
+use super::{AddressPolicy, Resolver, TransportError};
 
 /// The least time an address gets before the next one is tried.
 const LEAST_TIME: Duration = Duration::from_secs(2);
@@ -22,9 +23,10 @@ pub(super) async fn connect(
     port: u16,
     limit: Duration,
     addresses: AddressPolicy,
+    lookups: (&Resolver, &Share),
 ) -> Result<TcpStream, TransportError> {
     let deadline = Instant::now() + limit;
-    let found = resolve(host, port, deadline).await?;
+    let found = resolve(host, port, deadline, lookups).await?;
     let mut first_failure = None;
     for (index, &address) in found.iter().enumerate() {
         let share = share(deadline, found.len() - index);
@@ -37,12 +39,17 @@ pub(super) async fn connect(
         .unwrap_or_else(|| TransportError::Dial(format!("dial tcp: lookup {host}: no such host"))))
 }
 
-async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
+async fn resolve(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    (resolver, share): (&Resolver, &Share),
+) -> Result<Vec<SocketAddr>, TransportError> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    match timeout_at(deadline, lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
+    match timeout_at(deadline, resolver.resolve(share, host, port)).await {
+        Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(TransportError::lookup(host, &error)),
         Err(_) => Err(TransportError::lookup_timeout(host)),
     }

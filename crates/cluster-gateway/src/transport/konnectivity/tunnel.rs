@@ -53,8 +53,8 @@ impl GrpcTunnel {
                     }
                     return Poll::Ready(Ok(None));
                 }
-                Ok(other) => channel.stray(&other).map_err(broken)?,
-                Err(end) => return Poll::Ready(Err(broken(end.into_text()))),
+                Ok(other) => channel.stray(&other).map_err(|cause| broken(&cause))?,
+                Err(end) => return Poll::Ready(Err(broken(&end.into_text()))),
             }
         }
     }
@@ -67,8 +67,8 @@ impl GrpcTunnel {
         while channel.send.capacity() == 0 {
             match ready!(channel.send.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(broken(channel.why(Some(&error))))),
-                None => return Poll::Ready(Err(broken(channel.why(None)))),
+                Some(Err(error)) => return Poll::Ready(Err(broken(&channel.why(Some(&error))))),
+                None => return Poll::Ready(Err(broken(&channel.why(None)))),
             }
         }
         Poll::Ready(Ok(()))
@@ -78,12 +78,12 @@ impl GrpcTunnel {
         let (length, connect_id) = (data.len(), self.connect_id);
         let channel = self.channel()?;
         let packet = grpc::encode(&Packet::Data { connect_id, data });
-        channel.send.send_data(packet, false).map_err(|error| broken(channel.why(Some(&error))))?;
+        channel.send.send_data(packet, false).map_err(|error| broken(&channel.why(Some(&error))))?;
         Ok(length)
     }
 }
 
-fn broken(cause: String) -> io::Error {
+fn broken(cause: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::ConnectionReset,
         format!("the tunnel through the konnectivity proxy server broke: {cause}"),

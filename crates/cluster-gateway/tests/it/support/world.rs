@@ -10,6 +10,7 @@ use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use cluster_gateway::transport::ProxyServerConfig;
@@ -35,6 +36,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) identity: IdentityConfig,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
@@ -52,6 +55,8 @@ impl Default for Setup<'_> {
             identity: IdentityConfig::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            limits: LimitsConfig::default(),
+            shutdown_send_retry_after: false,
             audit: None,
             ocm_integration: false,
             konnectivity: None,
@@ -112,7 +117,9 @@ impl World {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             konnectivity: setup.konnectivity,
+            limits: setup.limits,
             shutdown_delay: Duration::ZERO,
+            shutdown_send_retry_after: setup.shutdown_send_retry_after,
             poll: setup.poll,
         };
         let server = Server::start(config).await.unwrap();

@@ -12,7 +12,7 @@ const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 
 /// A frame of the client: its kind, and when it came.
-type Seen = mpsc::UnboundedReceiver<(u8, Instant)>;
+type Seen = mpsc::Receiver<(u8, Instant)>;
 
 /// A proxy server that says nothing but what HTTP/2 demands.
 struct Server {
@@ -26,7 +26,7 @@ impl Server {
         let (client, server) = tokio::io::duplex(1 << 20);
         let (read, write) = tokio::io::split(server);
         let write = Arc::new(tokio::sync::Mutex::new(write));
-        let (sender, seen) = mpsc::unbounded_channel();
+        let (sender, seen) = mpsc::channel(1000);
         let server = Self { seen, write: Arc::clone(&write) };
         server.send(SETTINGS, 0, &[]).await;
         tokio::spawn(serve(read, write, sender, answers));
@@ -67,7 +67,7 @@ async fn send(write: &tokio::sync::Mutex<WriteHalf<DuplexStream>>, kind: u8, fla
 async fn serve(
     mut read: ReadHalf<DuplexStream>,
     write: Arc<tokio::sync::Mutex<WriteHalf<DuplexStream>>>,
-    seen: mpsc::UnboundedSender<(u8, Instant)>,
+    seen: mpsc::Sender<(u8, Instant)>,
     answers: bool,
 ) {
     read.read_exact(&mut [0; 24]).await.unwrap();
@@ -76,7 +76,7 @@ async fn serve(
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; length as usize];
         read.read_exact(&mut payload).await.unwrap();
-        let _ = seen.send((head[3], Instant::now()));
+        let _ = seen.try_send((head[3], Instant::now()));
         if answers && head[3] == PING && head[4] & ACK == 0 {
             send(&write, PING, ACK, &payload).await;
         }
