@@ -13,6 +13,7 @@ mod harness;
 mod health;
 mod identity;
 mod isolation;
+mod konnectivity;
 mod lifecycle;
 mod members;
 mod ocm;
