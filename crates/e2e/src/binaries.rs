@@ -17,16 +17,27 @@ use crate::{process, scratch};
 /// Long enough for everything from nothing on a slow machine.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
-/// What the module in `controlplane/` can build, by name. Another one is a line here and a `tool` line in its go.mod.
-const PACKAGES: [(&str, &str); 4] = [
+/// What the modules can build, by name. Another one of `controlplane/` is a line here and a `tool` line in its go.mod.
+const PACKAGES: [(&str, &str); 5] = [
     ("etcd", "go.etcd.io/etcd/server/v3"),
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ("kubelet", "./kubelet"),
+    ("clients", "."),
 ];
 
-/// What decides whether a binary that was built before is still the right one.
-const SOURCES: [&str; 3] = ["go.mod", "go.sum", "kubelet/main.go"];
+/// A Go module of this crate.
+struct Module {
+    folder: &'static str,
+    /// Files that decide, besides go.mod, go.sum and the Go files of the folder itself, whether a binary that was built
+    /// before is still the right one.
+    sources: &'static [&'static str],
+}
+
+const CONTROL_PLANE: Module = Module { folder: "controlplane", sources: &["kubelet/main.go"] };
+
+/// Not part of the other one: whoever changes it does not wait for kube-apiserver.
+const CLIENTS: Module = Module { folder: "clients", sources: &[] };
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -53,7 +64,7 @@ impl Binaries {
     }
 
     fn find() -> Result<Self> {
-        let build = Build::prepare()?;
+        let build = Build::prepare(&CONTROL_PLANE)?;
         let assets = variable("KUBEBUILDER_ASSETS").map(PathBuf::from);
         let asset = |name: &str| assets.as_ref().map(|folder| folder.join(name));
         let server = |name: &str| match asset(name) {
@@ -76,7 +87,14 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// The Go module, and where its binaries go.
+/// Clients made with client-go and controller-runtime, built by the first call; see `clients/main.go`.
+pub fn clients() -> Result<&'static Path> {
+    static SHARED: LazyLock<Result<PathBuf>> =
+        LazyLock::new(|| Build::prepare(&CLIENTS).and_then(|build| build.binary("clients")));
+    SHARED.as_ref().map(PathBuf::as_path).map_err(|error| anyhow!("{error:#}"))
+}
+
+/// A Go module, and where its binaries go.
 struct Build {
     module: PathBuf,
     output: PathBuf,
@@ -84,16 +102,17 @@ struct Build {
 }
 
 impl Build {
-    fn prepare() -> Result<Self> {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
+    fn prepare(which: &Module) -> Result<Self> {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join(which.folder);
         let mut hash = Sha256::new();
-        for source in SOURCES {
-            hash.update(fs::read(module.join(source)).with_context(|| format!("read {source}"))?);
+        let named = ["go.mod", "go.sum"].iter().chain(which.sources).map(|source| module.join(source));
+        for source in named.chain(go_files(&module)?) {
+            hash.update(fs::read(&source).with_context(|| format!("read {}", source.display()))?);
         }
         let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let output = scratch::target().join("controlplane").join(hash);
+        let output = scratch::target().join(which.folder).join(hash);
         fs::create_dir_all(&output).with_context(|| format!("create {}", output.display()))?;
-        let ldflags = ldflags(&fs::read_to_string(module.join("go.mod"))?)?;
+        let ldflags = ldflags(&fs::read_to_string(module.join("go.mod"))?);
         Ok(Self { module, output, ldflags })
     }
 
@@ -110,7 +129,7 @@ impl Build {
         let package = PACKAGES.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
         let partial = binary.with_extension("partial");
         eprintln!(
-            "e2e: building {name} into {}, once (all of them: some 6 minutes from nothing)",
+            "e2e: building {name} into {}, once (all of a control plane: some 6 minutes from nothing)",
             self.output.display()
         );
         let begun = Instant::now();
@@ -125,17 +144,25 @@ impl Build {
     }
 }
 
+fn go_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "go"));
+    files.sort();
+    Ok(files)
+}
+
 /// Without these, Kubernetes' own programs say that they are v0.0.0.
-fn ldflags(go_mod: &str) -> Result<String> {
+fn ldflags(go_mod: &str) -> String {
+    let plain = "-s -w".to_owned();
     let version = go_mod.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
-    let version =
-        version.and_then(|rest| rest.split_whitespace().next()).context("no k8s.io/kubernetes in go.mod")?;
+    let Some(version) = version.and_then(|rest| rest.split_whitespace().next()) else { return plain };
     let mut parts = version.split('.');
-    let (major, minor) = parts.next().zip(parts.next()).context("a version of three parts")?;
+    let Some((major, minor)) = parts.next().zip(parts.next()) else { return plain };
     let package = "k8s.io/component-base/version";
-    Ok(format!(
-        "-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    ))
+    format!(
+        "{plain} -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+    )
 }
 
 /// The gateway's binary: `CLUSTER_GATEWAY_BIN`, or what cargo builds from this workspace.

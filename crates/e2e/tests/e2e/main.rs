@@ -12,6 +12,7 @@ mod failures;
 mod harness;
 mod health;
 mod identity;
+mod informers;
 mod isolation;
 mod lifecycle;
 mod members;
