@@ -245,15 +245,11 @@ func caches(ctx context.Context, c clients) error {
 	if err != nil {
 		return err
 	}
-	startCache(ctx, objects)
-	informer, err := objects.GetInformer(ctx, &corev1.ConfigMap{})
-	if err != nil {
-		return err
-	}
 	added := make(chan string, 1024)
-	if _, err := informer.AddEventHandler(tellNames(added)); err != nil {
+	if err := handle(ctx, objects, &corev1.ConfigMap{}, tellNames(added)); err != nil {
 		return err
 	}
+	startCache(ctx, objects)
 	return seesNew(ctx, clientset, "cached", added)
 }
 

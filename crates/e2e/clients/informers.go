@@ -108,7 +108,7 @@ func runMetadataCache(ctx context.Context, config *rest.Config, options options)
 
 func cached(
 	ctx context.Context, config *rest.Config, options options,
-	make func(schema.GroupVersionKind) (client.Object, client.ObjectList),
+	objectOf func(schema.GroupVersionKind) (client.Object, client.ObjectList),
 ) error {
 	wrap(config)
 	selector, err := labels.Parse(options.selector)
@@ -119,16 +119,16 @@ func cached(
 	if err != nil {
 		return err
 	}
-	ended := startCache(ctx, objects)
+	lists := []client.ObjectList{}
 	for _, resource := range options.resources {
-		object, list := make(kinds[resource])
-		informer, err := objects.GetInformer(ctx, object)
-		if err != nil {
+		object, list := objectOf(kinds[resource])
+		lists = append(lists, list)
+		if err := handle(ctx, objects, object, handler(resource)); err != nil {
 			return err
 		}
-		if _, err := informer.AddEventHandler(handler(resource)); err != nil {
-			return err
-		}
+	}
+	ended := startCache(ctx, objects)
+	for index, list := range lists {
 		if err := objects.List(ctx, list); err != nil {
 			return err
 		}
@@ -140,14 +140,28 @@ func cached(
 		}); err != nil {
 			return err
 		}
-		report(line{Event: "SYNCED", Resource: resource, Names: sorted(names)})
+		report(line{Event: "SYNCED", Resource: options.resources[index], Names: sorted(names)})
 	}
 	return <-ended
 }
 
+// handle adds an informer to a cache that has not been started.
+func handle(
+	ctx context.Context, objects ctrlcache.Cache, object client.Object, handler cache.ResourceEventHandler,
+) error {
+	informer, err := objects.GetInformer(ctx, object, ctrlcache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	_, err = informer.AddEventHandler(handler)
+	return err
+}
+
+// startCache returns when there is something to read in it; what ends it comes later.
 func startCache(ctx context.Context, objects ctrlcache.Cache) <-chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- objects.Start(ctx) }()
+	objects.WaitForCacheSync(ctx)
 	return ended
 }
 

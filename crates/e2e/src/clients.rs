@@ -43,17 +43,26 @@ impl Watcher {
         timeout: Duration,
         enough: impl Fn(&[Value]) -> bool,
     ) -> Result<Vec<Value>> {
-        let text = self
-            .0
-            .wait_until(what, timeout, |text| parsed(text).is_ok_and(|lines| enough(&lines)))?;
+        let text = self.0.wait_until(what, timeout, |text| parsed(text).is_ok_and(|lines| enough(&lines)))?;
         parsed(&text)
+    }
+
+    /// Waits until it has told an event so often; cheaper than looking at every line.
+    pub fn wait_for_events(&self, event: &str, count: usize, timeout: Duration) -> Result<()> {
+        let told = format!("\"event\":\"{event}\"");
+        let what = format!("{event} {count} times");
+        self.0.wait_until(&what, timeout, |text| text.matches(&told).count() >= count).map(drop)
     }
 
     /// Waits until it has everything that there is of a resource, and returns the names.
     pub fn synced(&self, resource: &str, timeout: Duration) -> Result<Vec<String>> {
-        let here = |line: &Value| line["event"] == "SYNCED" && line["resource"] == resource;
-        let lines = self.wait_until("SYNCED", timeout, |lines| lines.iter().any(here))?;
-        let line = lines.iter().find(|line| here(line)).context("it was there")?;
+        let begins = format!("{{\"event\":\"SYNCED\",\"resource\":\"{resource}\"");
+        let here = |text: &str| {
+            text.split_inclusive('\n').any(|line| line.starts_with(&begins) && line.ends_with('\n'))
+        };
+        let text = self.0.wait_until("SYNCED", timeout, here)?;
+        let line = text.lines().find(|line| line.starts_with(&begins)).context("it was there")?;
+        let line: Value = serde_json::from_str(line)?;
         serde_json::from_value(line["names"].clone()).or_else(|_| Ok(Vec::new()))
     }
 }
