@@ -127,8 +127,8 @@ impl Authenticator {
     /// `parts.extensions` for the answer.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; the connection is then asked to close, as it is on HTTP/2 for callers without
-    /// credentials (rule 64).
+    /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; a connection of HTTP/2 is then asked to close, as it is for
+    /// callers without credentials (rule 64).
     pub async fn authenticate(&self, connection: &Connection, parts: &mut Parts) -> Result<UserInfo, Error> {
         self.authenticate_at(connection, parts, SystemTime::now(), self.anonymous).await
     }
@@ -167,12 +167,9 @@ impl Authenticator {
         }
         hygiene::strip(&mut parts.headers, self.trust.request_header().as_deref());
         // A front proxy that forwards an anonymous caller keeps its connection: it carries everybody else's requests.
-        let nobody = user.as_ref().map_or(true, |user| {
-            user.is_anonymous()
-                && connection.certificates().is_empty()
-                && parts.version == http::Version::HTTP_2
-        });
-        if nobody {
+        let nobody =
+            user.as_ref().map_or(true, |user| user.is_anonymous() && connection.certificates().is_empty());
+        if nobody && parts.version == http::Version::HTTP_2 {
             connection.close_when_idle();
         }
         user

@@ -68,7 +68,9 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(4);
 
     /// A client's connection whose server answers pings, or is never heard of again.
-    async fn client(answers: bool) -> (Keepalive, tokio::task::JoinHandle<()>, h2::client::SendRequest<Bytes>) {
+    async fn client(
+        answers: bool,
+    ) -> (Keepalive, tokio::task::JoinHandle<()>, h2::client::SendRequest<Bytes>) {
         let (here, there) = tokio::io::duplex(1 << 16);
         let here = Coalesced::new(here);
         let heard = here.heard();

@@ -17,3 +17,4 @@ mod server;
 mod standalone;
 mod tidy;
 mod transport;
+mod watch;

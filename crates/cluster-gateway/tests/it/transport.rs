@@ -1,10 +1,13 @@
 //! Transports against a fake member.
 
+mod addresses;
 mod errors;
 mod frames;
+mod http1;
 mod pool;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
@@ -31,6 +34,11 @@ fn spec(member: &FakeMember) -> TransportSpec {
 
 fn transport(member: &FakeMember) -> Transport {
     Transport::new(spec(member), Arc::new(options()))
+}
+
+/// What must come comes soon; a test that waits for it in vain fails.
+async fn in_time<F: Future>(awaited: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), awaited).await.expect("it comes in time")
 }
 
 fn get(target: &str) -> Request<Body> {
