@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -22,6 +23,7 @@ func runRegister(ctx context.Context, config *rest.Config, options options) erro
 	if err != nil {
 		return err
 	}
+	config.ContentType = runtime.ContentTypeProtobuf
 	clientset, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const RESOURCES: [&str; 2] = ["clustergateways", "virtualclusters"];
 
 #[test]
-fn rule_230_rule_231_informers_follow_clusters_through_the_hub() -> Result<()> {
+fn rule_230_informers_follow_clusters_through_the_hub() -> Result<()> {
     let hub = world()?.hub;
     let member = world()?.member1.admin();
     let labelled = |value: Option<&str>| -> Result<Value> {

@@ -7,15 +7,15 @@ use anyhow::{Context, Result, ensure};
 use e2e::clients::{self, Beginning, Watcher, events};
 use e2e::deployed::Deployed;
 use e2e::registration::BASE;
-use e2e::{ControlPlane, scratch, wait};
+use e2e::{ControlPlane, scratch};
 
 use crate::world::planes;
 
 const CLUSTERS: usize = 10_000;
 const LIMIT: Duration = Duration::from_secs(120);
-/// What the process may have resident with all of them, watched and listed, in KiB. A build without optimization needs
-/// some 200 MiB; what a release needs is measured by `cargo xtask bench`.
-const RESIDENT: u64 = 400 * 1024;
+/// What the process may have resident with all of them, listed and watched, in KiB: a little over twice what a build
+/// without optimization had when this was written. What a release needs is measured by `cargo xtask bench`.
+const RESIDENT: u64 = 256 * 1024;
 
 #[test]
 fn rule_044_ten_thousand_clusters_are_listed_shown_and_watched() -> Result<()> {
@@ -67,9 +67,7 @@ fn rule_044_ten_thousand_clusters_are_listed_shown_and_watched() -> Result<()> {
         let lines = watcher.lines()?;
         ensure!(events(&lines, "clustergateways", "cluster-05000") == ["ADDED", "DELETED"]);
     }
-    wait::eventually("discovery in time", LIMIT, || {
-        admin.request("GET", BASE).timeout(Duration::from_secs(5)).send()?.expect(200).map(Some)
-    })?;
+    admin.request("GET", BASE).timeout(Duration::from_secs(5)).send()?.expect(200)?;
     let resident = replica.resident()?;
     eprintln!("{resident} KiB resident");
     ensure!(resident < RESIDENT, "{resident} KiB resident");

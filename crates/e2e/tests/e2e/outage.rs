@@ -149,7 +149,8 @@ fn cannot_be_written(scene: &Scene) -> Result<()> {
 }
 
 #[test]
-fn while_the_hubs_api_server_is_gone_known_callers_are_served_and_others_are_told_why_not() -> Result<()> {
+fn rule_095_while_the_hubs_api_server_is_gone_known_callers_are_served_and_others_are_told_why_not()
+-> Result<()> {
     // Longer than the outage: what was decided before counts.
     let mut scene = Scene::start("killed", &["--authorization-webhook-cache-authorized-ttl=10m"])?;
     let direct = scene.direct(&scene.bob, "kept")?;

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn one_of_two_replicas_dies_under_load_and_requests_go_on() -> Result<()> {
+fn rule_230_one_of_two_replicas_dies_under_load_and_requests_go_on() -> Result<()> {
     let hub = ControlPlane::start("replicated")?;
     let admin = hub.admin();
     let member = planes()?.member1.admin();
