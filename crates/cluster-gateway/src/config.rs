@@ -12,6 +12,7 @@ mod audit;
 mod compat;
 mod gates;
 mod hub;
+mod konnectivity;
 mod limits;
 mod options;
 mod standalone;
@@ -19,8 +20,8 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, LimitOptions,
-    OidcOptions, StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
@@ -32,6 +33,7 @@ use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::limits::LimitsConfig;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
+use crate::transport::ProxyServerConfig;
 
 /// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
@@ -57,6 +59,8 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
     /// How much may be under way at once, and for how long.
     pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
@@ -134,6 +138,7 @@ struct Common {
     gates: FeatureGates,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
+    konnectivity: Option<ProxyServerConfig>,
     limits: LimitsConfig,
 }
 
@@ -156,6 +161,7 @@ impl Common {
             }),
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
+            konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),
             limits: limits::limits(&options.limits, mistakes),
         }
     }

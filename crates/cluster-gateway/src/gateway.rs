@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{Method, Request, Response, Version};
 use tokio_util::task::TaskTracker;
+
+mod finish;
+
+use finish::{uncached, warned, without_body};
 
 use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
@@ -151,7 +155,7 @@ impl Gateway {
         connection: &Connection,
         info: &RequestInfo,
         parts: &mut Parts,
-    ) -> Result<UserInfo, Error> {
+    ) -> Result<Arc<UserInfo>, Error> {
         match info {
             RequestInfo::Document(target) if self.authz.is_open(target) => {
                 self.authn.authenticate_on_open_path(connection, parts).await
@@ -195,7 +199,7 @@ impl Gateway {
 
     async fn resource(
         &self,
-        user: UserInfo,
+        user: Arc<UserInfo>,
         target: ResourceTarget,
         parts: &Parts,
         body: Body,
@@ -209,7 +213,7 @@ impl Gateway {
 
     async fn document(
         &self,
-        user: UserInfo,
+        user: Arc<UserInfo>,
         target: DocumentTarget,
         parts: &Parts,
         uri: &str,
@@ -271,33 +275,4 @@ fn deadline(info: &RequestInfo, parts: &Parts, longest: Duration) -> Result<Opti
         Some(asked) if !asked.is_zero() => asked.min(longest),
         _ => longest,
     }))
-}
-
-/// The answer to HEAD (rule 174): hyper leaves a body in place on HTTP/2, where clients take it for an error.
-fn without_body(response: Response<Body>) -> Response<Body> {
-    let length = http_body::Body::size_hint(response.body()).exact().filter(|length| *length > 0);
-    let mut response = response.map(|_| Body::empty());
-    if let Some(length) = length {
-        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
-    }
-    response
-}
-
-/// Rule 116.
-fn uncached(mut response: Response<Body>) -> Response<Body> {
-    let headers = response.headers_mut();
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-    }
-    response
-}
-
-fn warned(mut response: Response<Body>, warning: Option<Warning>) -> Response<Body> {
-    if let Some(Warning(text)) = warning {
-        let value = HeaderValue::from_str(&format!("299 - \"{text}\""));
-        if let Ok(value) = value {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
-    response
 }

@@ -17,27 +17,49 @@ use crate::{process, scratch};
 /// Long enough for everything from nothing on a slow machine.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
-/// What the modules can build, by name. Another one of `controlplane/` is a line here and a `tool` line in its go.mod.
-const PACKAGES: [(&str, &str); 5] = [
-    ("etcd", "go.etcd.io/etcd/server/v3"),
-    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-    ("kubelet", "./kubelet"),
-    ("clients", "."),
-];
-
 /// A Go module of this crate.
 struct Module {
+    /// Its folder here, and that of its binaries in `target/`.
     folder: &'static str,
-    /// Files that decide, besides go.mod, go.sum and the Go files of the folder itself, whether a binary that was built
-    /// before is still the right one.
+    /// What it can build, by name. Another one is a line here and a `tool` line in its go.mod.
+    packages: &'static [(&'static str, &'static str)],
+    /// What decides, besides the Go files of the folder itself, whether a binary that was built before is still the
+    /// right one.
     sources: &'static [&'static str],
+    /// What the linker is told, for this go.mod.
+    ldflags: fn(&str) -> Result<String>,
 }
 
-const CONTROL_PLANE: Module = Module { folder: "controlplane", sources: &["kubelet/main.go"] };
+const CONTROL_PLANE: Module = Module {
+    folder: "controlplane",
+    packages: &[
+        ("etcd", "go.etcd.io/etcd/server/v3"),
+        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+        ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+        ("kubelet", "./kubelet"),
+    ],
+    sources: &["go.mod", "go.sum", "kubelet/main.go"],
+    ldflags,
+};
 
-/// Not part of the other one: whoever changes it does not wait for kube-apiserver.
-const CLIENTS: Module = Module { folder: "clients", sources: &[] };
+/// Apart from the control plane's: its dependencies are older.
+const KONNECTIVITY: Module = Module {
+    folder: "konnectivity",
+    packages: &[
+        ("proxy-server", "sigs.k8s.io/apiserver-network-proxy/cmd/server"),
+        ("proxy-agent", "sigs.k8s.io/apiserver-network-proxy/cmd/agent"),
+    ],
+    sources: &["go.mod", "go.sum"],
+    ldflags: |_| Ok("-s -w".to_owned()),
+};
+
+/// Apart from the control plane's: whoever changes it does not wait for kube-apiserver.
+const CLIENTS: Module = Module {
+    folder: "clients",
+    packages: &[("clients", ".")],
+    sources: &["go.mod", "go.sum"],
+    ldflags: |_| Ok("-s -w".to_owned()),
+};
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -82,6 +104,16 @@ impl Binaries {
     }
 }
 
+/// Konnectivity's proxy server and its agent, built by the module in `konnectivity/`, in the first call, into a folder of
+/// `target/` that is kept.
+pub fn konnectivity() -> Result<&'static (PathBuf, PathBuf)> {
+    static SHARED: LazyLock<Result<(PathBuf, PathBuf)>> = LazyLock::new(|| {
+        let build = Build::prepare(&KONNECTIVITY)?;
+        Ok((build.binary("proxy-server")?, build.binary("proxy-agent")?))
+    });
+    SHARED.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
@@ -96,24 +128,25 @@ pub fn clients() -> Result<&'static Path> {
 
 /// A Go module, and where its binaries go.
 struct Build {
-    module: PathBuf,
+    module: &'static Module,
+    directory: PathBuf,
     output: PathBuf,
     ldflags: String,
 }
 
 impl Build {
-    fn prepare(which: &Module) -> Result<Self> {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join(which.folder);
+    fn prepare(module: &'static Module) -> Result<Self> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(module.folder);
         let mut hash = Sha256::new();
-        let named = ["go.mod", "go.sum"].iter().chain(which.sources).map(|source| module.join(source));
-        for source in named.chain(go_files(&module)?) {
+        let named = module.sources.iter().map(|source| directory.join(source));
+        for source in named.chain(go_files(&directory)?) {
             hash.update(fs::read(&source).with_context(|| format!("read {}", source.display()))?);
         }
         let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let output = scratch::target().join(which.folder).join(hash);
+        let output = scratch::target().join(module.folder).join(hash);
         fs::create_dir_all(&output).with_context(|| format!("create {}", output.display()))?;
-        let ldflags = ldflags(&fs::read_to_string(module.join("go.mod"))?);
-        Ok(Self { module, output, ldflags })
+        let ldflags = (module.ldflags)(&fs::read_to_string(directory.join("go.mod"))?)?;
+        Ok(Self { module, directory, output, ldflags })
     }
 
     fn binary(&self, name: &str) -> Result<PathBuf> {
@@ -126,16 +159,18 @@ impl Build {
     }
 
     fn build(&self, name: &str, binary: &Path) -> Result<()> {
-        let package = PACKAGES.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
+        let package =
+            self.module.packages.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
         let partial = binary.with_extension("partial");
         eprintln!(
-            "e2e: building {name} into {}, once (all of a control plane: some 6 minutes from nothing)",
-            self.output.display()
+            "e2e: building {name} into {}, once (all of {}: some minutes from nothing)",
+            self.output.display(),
+            self.module.folder
         );
         let begun = Instant::now();
         let mut command = process::command("go");
         command.args(["build", "-ldflags", &self.ldflags, "-o"]).arg(&partial).arg(package);
-        command.current_dir(&self.module).env("CGO_ENABLED", "0").env("GOWORK", "off");
+        command.current_dir(&self.directory).env("CGO_ENABLED", "0").env("GOWORK", "off");
         run(command)
             .with_context(|| format!("build {name}: is Go installed? (or set KUBEBUILDER_ASSETS)"))?;
         fs::rename(&partial, binary).with_context(|| format!("move {}", binary.display()))?;
@@ -153,16 +188,16 @@ fn go_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Without these, Kubernetes' own programs say that they are v0.0.0.
-fn ldflags(go_mod: &str) -> String {
-    let plain = "-s -w".to_owned();
+fn ldflags(go_mod: &str) -> Result<String> {
     let version = go_mod.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
-    let Some(version) = version.and_then(|rest| rest.split_whitespace().next()) else { return plain };
+    let version =
+        version.and_then(|rest| rest.split_whitespace().next()).context("no k8s.io/kubernetes in go.mod")?;
     let mut parts = version.split('.');
-    let Some((major, minor)) = parts.next().zip(parts.next()) else { return plain };
+    let (major, minor) = parts.next().zip(parts.next()).context("a version of three parts")?;
     let package = "k8s.io/component-base/version";
-    format!(
-        "{plain} -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    )
+    Ok(format!(
+        "-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+    ))
 }
 
 /// The gateway's binary: `CLUSTER_GATEWAY_BIN`, or what cargo builds from this workspace.

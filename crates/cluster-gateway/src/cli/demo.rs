@@ -153,6 +153,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: None,
         limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: false,

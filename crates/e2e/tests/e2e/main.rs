@@ -14,6 +14,7 @@ mod health;
 mod identity;
 mod informers;
 mod isolation;
+mod konnectivity;
 mod lifecycle;
 mod many;
 mod members;

@@ -13,6 +13,7 @@ use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
+use cluster_gateway::transport::ProxyServerConfig;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -40,6 +41,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// The proxy server of clusters without an address.
+    pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -56,6 +59,7 @@ impl Default for Setup<'_> {
             shutdown_send_retry_after: false,
             audit: None,
             ocm_integration: false,
+            konnectivity: None,
             certificate: None,
         }
     }
@@ -200,6 +204,7 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         identity: setup.identity,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: setup.konnectivity,
         limits: setup.limits,
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: setup.shutdown_send_retry_after,
