@@ -125,19 +125,26 @@ pub fn add_member(hub: &ControlPlane, name: &str, member: &Access) -> Result<()>
 
 /// Creates or replaces a Secret that may or may not be a member.
 pub fn put_secret(hub: &ControlPlane, name: &str, secret: &Value) -> Result<()> {
-    let created = hub.admin().request("POST", &secrets_path("")).json(secret).send()?;
+    put_secret_as(hub.admin(), name, secret)
+}
+
+/// As [`put_secret`], in whatever namespace the Secret says.
+pub fn put_secret_as(admin: &Access, name: &str, secret: &Value) -> Result<()> {
+    let namespace = secret["metadata"]["namespace"].as_str().context("a namespace")?;
+    let all = secrets_path(namespace);
+    let created = admin.request("POST", &all).json(secret).send()?;
     if created.code == 409 {
-        return hub.admin().request("PUT", &secrets_path(name)).json(secret).send()?.expect(200).map(drop);
+        return admin.request("PUT", &format!("{all}/{name}")).json(secret).send()?.expect(200).map(drop);
     }
     created.expect(201).map(drop)
 }
 
 /// Removes a member.
 pub fn remove_member(hub: &ControlPlane, name: &str) -> Result<()> {
-    hub.admin().request("DELETE", &secrets_path(name)).send()?.expect(200).map(drop)
+    let path = format!("{}/{name}", secrets_path(NAMESPACE));
+    hub.admin().request("DELETE", &path).send()?.expect(200).map(drop)
 }
 
-fn secrets_path(name: &str) -> String {
-    let separator = if name.is_empty() { "" } else { "/" };
-    format!("/api/v1/namespaces/{NAMESPACE}/secrets{separator}{name}")
+fn secrets_path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/secrets")
 }
