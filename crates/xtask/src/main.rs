@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod deny;
 mod rules;
+mod wire;
 mod workspace;
 
 use std::process::ExitCode;

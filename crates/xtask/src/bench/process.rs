@@ -55,14 +55,26 @@ pub(super) enum Core {
     Others,
 }
 
+impl Core {
+    fn number(self) -> usize {
+        match self {
+            Self::Proxy => 0,
+            Self::Others => 1,
+        }
+    }
+}
+
+/// Binds this process, and whatever it starts without saying otherwise, to the core that is not measured.
+pub(super) fn leave_the_core_of_the_proxies() -> Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(Core::Others.number());
+    rustix::thread::sched_setaffinity(None, &set).context("bind to the second core (two are needed)")
+}
+
 /// A command that is bound to one core and dies with this process.
 pub(super) fn command(core: Core, program: impl AsRef<Path>) -> Command {
-    let number = match core {
-        Core::Proxy => "0",
-        Core::Others => "1",
-    };
     let mut command = e2e::process::command("taskset");
-    command.args(["--cpu-list", number]).arg(program.as_ref());
+    command.args(["--cpu-list", &core.number().to_string()]).arg(program.as_ref());
     command
 }
 
