@@ -26,8 +26,10 @@ pub struct ControlPlane {
     front_proxy_ca: Authority,
     admin: Access,
     // Dropped in this order: clients first, files last.
-    _apiserver: Server,
+    apiserver: Option<Server>,
     _etcd: Server,
+    etcd_url: String,
+    port: u16,
     directory: TempDir,
 }
 
@@ -50,12 +52,28 @@ impl ControlPlane {
 
         let (etcd, etcd_url) = start_etcd(&binaries.etcd, directory.path())?;
         let port = scratch::free_port()?;
-        let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd_url, port);
-        let mut apiserver = Server::start("kube-apiserver", command, directory.path())?;
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
         let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
+        let apiserver = None;
+        let mut started = Self { ca, front_proxy_ca, admin, apiserver, _etcd: etcd, etcd_url, port, directory };
+        started.start_apiserver()?;
+        Ok(started)
+    }
+
+    /// Kills the API server, with all its connections; what it has stored stays.
+    pub fn kill_apiserver(&mut self) {
+        self.apiserver = None;
+    }
+
+    /// Starts the API server, at the same address as before, and waits until it is ready.
+    pub fn start_apiserver(&mut self) -> Result<()> {
+        let (binary, directory) = (&Binaries::shared()?.kube_apiserver, self.directory.path());
+        let command = apiserver_command(binary, directory, &self.etcd_url, self.port);
+        let mut apiserver = Server::start("kube-apiserver", command, directory)?;
+        let admin = &self.admin;
         apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))?;
-        Ok(Self { ca, front_proxy_ca, admin, _apiserver: apiserver, _etcd: etcd, directory })
+        self.apiserver = Some(apiserver);
+        Ok(())
     }
 
     /// The way in for a member of `system:masters`.

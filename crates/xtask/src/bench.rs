@@ -8,7 +8,6 @@ mod cases;
 mod contender;
 mod drive;
 mod load;
-mod process;
 mod report;
 mod rig;
 mod stats;
@@ -20,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace;
+use crate::{process, workspace};
 use case::Case;
 use clap::ValueEnum as _;
 use report::Report;

@@ -108,7 +108,6 @@ pub(crate) struct Http2 {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -134,7 +133,12 @@ impl Http2 {
         while let Some(piece) = next(&mut stream).await? {
             body.extend_from_slice(&piece);
         }
-        Ok(Answer { status: head.status, headers: head.headers, body: body.freeze() })
+        Ok(Answer { status: head.status, body: body.freeze() })
+    }
+
+    /// Whether it takes another request.
+    pub(crate) async fn is_open(&self) -> bool {
+        self.send.clone().ready().await.is_ok()
     }
 
     /// The same for a GET whose every answer but 200 is an error.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::process::Server;
+use crate::process::Server;
 
 /// What both sides of the proxy speak.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::contender::Protocol;
-use super::process::{self, Core};
+use crate::process::{self, Core};
 use super::stats::percentile;
 
 /// So many streams share a connection at most.

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::contender::{Contender, DIRECT, Endpoint, Endpoints, Protocol, Upstream};
-use super::process::Server;
+use crate::process::Server;
 use crate::wire::Dialer;
 
 pub(super) use hub::{Hub, cluster, create, idle_clusters};

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use e2e::scratch;
 
-use super::super::process::{self, Core, Server};
+use crate::process::{self, Core, Server};
 use super::SIZES;
 
 /// Starts it; its ports are for HTTP/2 and for HTTP/1.1.

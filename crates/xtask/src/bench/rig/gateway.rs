@@ -7,7 +7,7 @@ use e2e::registration::NAMESPACE;
 use e2e::scratch;
 
 use super::super::contender::{Contender, Endpoint, Endpoints, GATEWAY};
-use super::super::process::{self, Core, Server};
+use crate::process::{self, Core, Server};
 use super::{Rig, prefix};
 
 /// Long enough for ten thousand clusters on a slow machine.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use e2e::scratch;
 
 use super::super::contender::{Contender, Endpoint, Endpoints, NGINX, Protocol, Upstream};
-use super::super::process::{self, Core, Server};
+use crate::process::{self, Core, Server};
 use super::{Rig, member_token, name, prefix};
 
 impl Rig {
