@@ -55,7 +55,8 @@ impl ControlPlane {
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
         let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
         let apiserver = None;
-        let mut started = Self { ca, front_proxy_ca, admin, apiserver, _etcd: etcd, etcd_url, port, directory };
+        let mut started =
+            Self { ca, front_proxy_ca, admin, apiserver, _etcd: etcd, etcd_url, port, directory };
         started.start_apiserver()?;
         Ok(started)
     }

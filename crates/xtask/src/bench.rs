@@ -109,12 +109,20 @@ fn measure(options: &Options, gateway: &Path) -> Result<()> {
     }
     cases.sort_unstable();
     cases.dedup();
+    let mut failed = Vec::new();
     for case in cases {
-        case.run(&rig, &mut report).with_context(|| format!("case {case:?}"))?;
+        // The others are worth having all the same.
+        if let Err(error) = case.run(&rig, &mut report) {
+            eprintln!("bench: case {case:?} failed: {error:#}");
+            report.condition(format!("The case {case:?} failed and is missing: {}.", error.root_cause()));
+            failed.push(case);
+        }
     }
     eprintln!("bench: done in {:.0?}", begun.elapsed());
     print!("{report}");
-    options.report.as_deref().map_or(Ok(()), |file| report.write_into(file))
+    options.report.as_deref().map_or(Ok(()), |file| report.write_into(file))?;
+    ensure!(failed.is_empty(), "cases that failed: {failed:?}");
+    Ok(())
 }
 
 /// What the reader must know before comparing these numbers with others.

@@ -89,7 +89,10 @@ async fn soak(options: &Options, world: &Arc<World>, tally: &Arc<Tally>) -> Resu
             println!("file descriptors: {descriptors} before, {now} after");
             return Ok(());
         }
-        ensure!(begun.elapsed() < CLOSING, "{now} file descriptors are open; before the load there were {descriptors}");
+        ensure!(
+            begun.elapsed() < CLOSING,
+            "{now} file descriptors are open; before the load there were {descriptors}"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use e2e::pki::Identity;
-use h2::client::SendRequest;
 use h2::RecvStream;
+use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -93,7 +93,8 @@ async fn connect(connector: &TlsConnector, port: u16) -> Result<TlsStream<TcpStr
 /// A request without a body.
 pub(crate) fn request(method: Method, path: &str, headers: &HeaderMap) -> Result<Request<()>> {
     let uri = format!("https://localhost{path}");
-    let mut request = Request::builder().method(method).uri(uri).body(()).context("put a request together")?;
+    let mut request =
+        Request::builder().method(method).uri(uri).body(()).context("put a request together")?;
     request.headers_mut().clone_from(headers);
     Ok(request)
 }

@@ -70,6 +70,9 @@ mod tests {
     fn every_case_says_what_it_is() {
         let list = Case::list();
         assert_eq!(list.lines().count(), Case::value_variants().len());
-        assert!(list.contains("watches      Idle watches: memory for each, and an event for all of them\n"), "{list}");
+        assert!(
+            list.contains("watches      Idle watches: memory for each, and an event for all of them\n"),
+            "{list}"
+        );
     }
 }

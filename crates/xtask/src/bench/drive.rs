@@ -22,7 +22,12 @@ pub(super) enum Until {
 }
 
 /// Keeps `in_flight` requests on their way over `connections`; every answer must be a 200.
-pub(super) async fn drive(connections: &[Http2], in_flight: usize, until: Until, make: Make) -> Result<Outcome> {
+pub(super) async fn drive(
+    connections: &[Http2],
+    in_flight: usize,
+    until: Until,
+    make: Make,
+) -> Result<Outcome> {
     let (begun, next) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let workers: Vec<_> = (0..in_flight)
         .map(|worker| {

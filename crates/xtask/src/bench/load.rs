@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::contender::Protocol;
-use crate::process::{self, Core};
 use super::stats::percentile;
+use crate::process::{self, Core};
 
 /// So many streams share a connection at most.
 const STREAMS: u32 = 32;
@@ -85,8 +85,8 @@ fn output(command: &mut Command) -> Result<String> {
 fn of_h2load(output: &str, log: &str) -> Option<Outcome> {
     let line = |start: &str| output.lines().find_map(|line| line.strip_prefix(start));
     let (good, others) = line("status codes: ")?.split_once(" 2xx, ")?;
-    let all_well = others == "0 3xx, 0 4xx, 0 5xx"
-        && line("requests: ")?.contains(" 0 failed, 0 errored, 0 timeout");
+    let all_well =
+        others == "0 3xx, 0 4xx, 0 5xx" && line("requests: ")?.contains(" 0 failed, 0 errored, 0 timeout");
     let requests = good.parse().ok().filter(|&good| all_well && good > 0)?;
     let mut times = Vec::new();
     for line in log.lines() {

@@ -72,7 +72,8 @@ impl Report {
 }
 
 fn placed(document: &str, report: &str) -> String {
-    let marked = document.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let marked =
+        document.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) = marked.unwrap_or(("", "\n"));
     format!("{before}{BEGIN}\n{report}{END}{after}")
 }
@@ -131,7 +132,10 @@ mod tests {
         let text = report.to_string();
         assert!(text.contains("| p99 | ≤ 1.50x | 1.20x | met |\n"), "{text}");
         assert!(text.contains("| rate | ≥ 1.00x | 0.63x | **missed** |\n"), "{text}");
-        assert!(text.contains("### Small\n\nPaired.\n\n| via | rate |\n|---|---|\n| HAProxy | 1234 |\n"), "{text}");
+        assert!(
+            text.contains("### Small\n\nPaired.\n\n| via | rate |\n|---|---|\n| HAProxy | 1234 |\n"),
+            "{text}"
+        );
     }
 
     #[test]

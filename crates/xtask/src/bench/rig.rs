@@ -84,7 +84,19 @@ impl Rig {
         let hub = Hub::start(&members, &ca.pem())?;
         let dialer = Dialer::new(&ca.pem(), None)?;
         let (gateway, started) = (gateway.to_owned(), Cell::new(0));
-        Ok(Self { scale, runtime, hub, stub, dialer, gateway, ca, members, started, _files: files, directory })
+        Ok(Self {
+            scale,
+            runtime,
+            hub,
+            stub,
+            dialer,
+            gateway,
+            ca,
+            members,
+            started,
+            _files: files,
+            directory,
+        })
     }
 
     /// The member itself.
@@ -149,7 +161,9 @@ fn prefix(upstream: Upstream, protocol: Protocol) -> String {
 
 /// A certificate for loopback with its key and its CA; all servers show this one.
 fn write_identity(folder: &Path, ca: &Authority) -> Result<()> {
-    let identity = ca.issue(&Leaf::server(&["localhost", "127.0.0.1"]))?;
+    // The hub asks for the gateway by the name of its Service.
+    let service = format!("{}.{}.svc", registration::SERVICE, registration::NAMESPACE);
+    let identity = ca.issue(&Leaf::server(&["localhost", "127.0.0.1", &service]))?;
     let both = format!("{}{}", identity.certificate, identity.key);
     let files = [
         ("tls.crt", identity.certificate),

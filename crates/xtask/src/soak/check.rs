@@ -49,8 +49,18 @@ impl Tally {
     pub(super) fn verdict(&self) -> Result<()> {
         let violations = lock(&self.violations);
         ensure!(violations.is_empty(), "what must not happen has happened:\n{}", violations.join("\n"));
-        for what in ["get: 200", "list: whole", "watch: event", "upload: 200", "exec: echo", "get: 200 while the hub is down"] {
-            ensure!(lock(&self.counts).contains_key(what), "nothing was counted as {what:?}: the run shows nothing");
+        for what in [
+            "get: 200",
+            "list: whole",
+            "watch: event",
+            "upload: 200",
+            "exec: echo",
+            "get: 200 while the hub is down",
+        ] {
+            ensure!(
+                lock(&self.counts).contains_key(what),
+                "nothing was counted as {what:?}: the run shows nothing"
+            );
         }
         Ok(())
     }
@@ -59,7 +69,10 @@ impl Tally {
 fn judge(expected: &Expected, status: StatusCode, headers: &HeaderMap) -> Result<()> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(nonce) = text("x-simulated-nonce") else {
-        ensure!(!status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS, "a success that no member gave");
+        ensure!(
+            !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS,
+            "a success that no member gave"
+        );
         return Ok(());
     };
     ensure!(nonce == expected.nonce, "nonce {nonce} instead of {}", expected.nonce);

@@ -148,7 +148,8 @@ impl World {
 
     async fn ask(&self, cluster: &str) -> Result<()> {
         let connection = self.dialer.http2(self.port).await?;
-        let path = format!("{}/api/v1/namespaces/default/configmaps/whoami", registration::proxy_path(cluster));
+        let path =
+            format!("{}/api/v1/namespaces/default/configmaps/whoami", registration::proxy_path(cluster));
         let headers = headers(&user(0), "ask")?;
         let asking = connection.get(&path, &headers);
         tokio::time::timeout(Duration::from_secs(5), asking).await.context("no answer in time")??;
@@ -178,9 +179,7 @@ async fn member(name: &str) -> Result<Member> {
     for number in 0..TOKENS {
         builder = builder.token(&token(number), User::new("gateway"));
     }
-    let config_map = |object: &str, text: String| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": object}, "data": {"text": text}})
-    };
+    let config_map = |object: &str, text: String| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": object}, "data": {"text": text}});
     let mut objects: Vec<Value> =
         (0..OBJECTS).map(|number| config_map(&format!("filler-{number}"), "x".repeat(1000))).collect();
     objects.extend(["whoami", "up-0", "up-1"].map(|object| config_map(object, name.to_owned())));

@@ -22,7 +22,14 @@ struct Body {
 
 /// wrk sends no bodies that are worth it.
 const BODIES: [Body; 3] = [
-    Body { title: "1 MB down", path: MEGABYTE, megabytes: 1.0, in_flight: 8, upload: false, protocols: &Protocol::ALL },
+    Body {
+        title: "1 MB down",
+        path: MEGABYTE,
+        megabytes: 1.0,
+        in_flight: 8,
+        upload: false,
+        protocols: &Protocol::ALL,
+    },
     Body {
         title: "1 MB up",
         path: UPLOAD,
@@ -31,7 +38,14 @@ const BODIES: [Body; 3] = [
         upload: true,
         protocols: &[Protocol::Http2],
     },
-    Body { title: "50 MB down", path: LARGE, megabytes: 50.0, in_flight: 2, upload: false, protocols: &Protocol::ALL },
+    Body {
+        title: "50 MB down",
+        path: LARGE,
+        megabytes: 50.0,
+        in_flight: 2,
+        upload: false,
+        protocols: &Protocol::ALL,
+    },
 ];
 
 pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
@@ -63,7 +77,8 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
 fn measure(rig: &Rig, contenders: &[Contender], body: &Body, protocol: Protocol) -> Result<Vec<Summary>> {
     let file = rig.file("upload");
     rounds(rig, contenders, |contender, turn| {
-        let url = contender.endpoint(Upstream::Files, protocol)?.url(body.path);
+        let upstream = if body.upload { Upstream::Stub } else { Upstream::Files };
+        let url = contender.endpoint(upstream, protocol)?.url(body.path);
         let upload = body.upload.then_some(file.as_path());
         let load = Load { protocol, url, token: rig.hub.token(), in_flight: body.in_flight, upload, turn };
         load.run(&rig.file("h2load.log"))

@@ -25,7 +25,7 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     eprintln!("bench: {count} clusters");
     rig.hub.namespace(NAMESPACE)?;
     let begun = Instant::now();
-    rig.hub.create(&rig.runtime, NAMESPACE, idle_clusters(NAMESPACE, count)?)?;
+    rig.hub.create(&rig.runtime, NAMESPACE, &idle_clusters(NAMESPACE, count)?)?;
     eprintln!("bench: they were registered in {:.1?}", begun.elapsed());
     let mut ready = Vec::new();
     for _ in 0..rig.scale.rounds.min(3) {
@@ -47,7 +47,8 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
         report.at_most("10,000 clusters: list as JSON", 100.0, json, " ms");
         report.at_most("10,000 clusters: list as a Table", 40.0, table, " ms");
     }
-    let columns = ["ready s", "RSS when ready MiB", "RSS after lists MiB", "list, JSON, ms", "list, Table, ms"];
+    let columns =
+        ["ready s", "RSS when ready MiB", "RSS after lists MiB", "list, JSON, ms", "list, Table, ms"];
     let section = report.section(&format!("{count} registered clusters"), NOTE, &columns);
     section.row([ready, at_start, after_lists, json, table].map(short));
     Ok(())

@@ -29,11 +29,10 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     let dead_port = silent.local_addr().context("a port")?.port();
     let member = rig.member_port(Upstream::Files, Protocol::Http2)?;
     rig.hub.namespace(NAMESPACE)?;
-    let mut secrets: Vec<_> = (0..ALIVE)
-        .map(|number| cluster(NAMESPACE, &format!("alive-{number}"), member, &rig.ca()))
-        .collect();
+    let mut secrets: Vec<_> =
+        (0..ALIVE).map(|number| cluster(NAMESPACE, &format!("alive-{number}"), member, &rig.ca())).collect();
     secrets.push(cluster(NAMESPACE, "dead", dead_port, &rig.ca()));
-    rig.hub.create(&rig.runtime, NAMESPACE, secrets)?;
+    rig.hub.create(&rig.runtime, NAMESPACE, &secrets)?;
     let gateway = rig.gateway_with("hundred", NAMESPACE, &[])?;
     let port = gateway.endpoint(Upstream::Files, Protocol::Http2)?.port;
     let (alone, beside) = rig.runtime.block_on(phases(rig, port))?;

@@ -21,7 +21,8 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     let summaries =
         rounds(rig, &contenders, |contender, turn| rig.runtime.block_on(echoes(rig, contender, turn)))?;
     let columns = ["via", "echoes/s", "echoes/s per core", "CPU µs/echo", "p50 µs", "p99 µs"];
-    let section = report.section("Exec echo", "32 bytes there and back over one upgraded connection.", &columns);
+    let section =
+        report.section("Exec echo", "32 bytes there and back over one upgraded connection.", &columns);
     for (contender, summary) in contenders.iter().zip(summaries) {
         section.row([contender.name.clone()].into_iter().chain(super::small::cells(&summary)));
     }

@@ -13,7 +13,8 @@ use super::super::rig::{Rig, SMALL};
 use super::super::turns::rounds;
 
 const IN_FLIGHT: u32 = 256;
-const POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n";
+const POLICY: &str =
+    "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n";
 
 const NOTE: &str = "h2→h2, 256 at once, one gateway for each, paired rounds. Metrics are always on; what they cost is in every \
                     line, and a scrape is measured by itself.";

@@ -74,7 +74,7 @@ fn side(rig: &Rig, name: &str, clusters: u64) -> Result<Contender> {
     let member = rig.member_port(Upstream::Files, Protocol::Http2)?;
     let mut secrets = idle_clusters(&namespace, u32::try_from(clusters.saturating_sub(FEW))?)?;
     secrets.extend((0..FEW).map(|number| cluster(&namespace, &format!("live-{number}"), member, &rig.ca())));
-    rig.hub.create(&rig.runtime, &namespace, secrets)?;
+    rig.hub.create(&rig.runtime, &namespace, &secrets)?;
     let flags = ["--authorization-webhook-cache-authorized-ttl=1h".to_owned()];
     rig.gateway_with(name, &namespace, &flags)
 }

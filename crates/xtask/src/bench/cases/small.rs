@@ -64,7 +64,12 @@ fn targets(report: &mut Report, contenders: &[Contender], what: &str, summaries:
     };
     let (direct, haproxy, nginx, ours) = (of(DIRECT)?, of(HAPROXY)?, of(NGINX)?, of(GATEWAY)?);
     let better = haproxy.cpu.min(nginx.cpu);
-    report.at_least(&format!("{what}: requests/s per core, of the better of HAProxy and nginx"), 1.0, better / ours.cpu, "x");
+    report.at_least(
+        &format!("{what}: requests/s per core, of the better of HAProxy and nginx"),
+        1.0,
+        better / ours.cpu,
+        "x",
+    );
     report.at_most(&format!("{what}: CPU per request, of HAProxy's"), 1.0, ours.cpu / haproxy.cpu, "x");
     report.at_most(&format!("{what}: p99, of direct's"), 1.5, ours.p99 / direct.p99, "x");
     Ok(())

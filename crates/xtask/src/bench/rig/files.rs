@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use e2e::scratch;
 
-use crate::process::{self, Core, Server};
 use super::SIZES;
+use crate::process::{self, Core, Server};
 
 /// Starts it; its ports are for HTTP/2 and for HTTP/1.1.
 pub(super) fn start(directory: &Path) -> Result<(Server, [u16; 2])> {
@@ -28,7 +28,6 @@ pub(super) fn start(directory: &Path) -> Result<(Server, [u16; 2])> {
 
 fn configuration(directory: &Path, folder: &Path, [http2, http1]: [u16; 2]) -> String {
     let (shared, folder) = (directory.display(), folder.display());
-    let upload = "location /api/upload { client_max_body_size 0; return 200 ok; }";
     format!(
         "daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
         events {{ worker_connections 8192; }}
@@ -39,8 +38,8 @@ fn configuration(directory: &Path, folder: &Path, [http2, http1]: [u16; 2]) -> S
             keepalive_requests 1000000000; keepalive_timeout 300s; http2_max_concurrent_streams 250;
             open_file_cache max=10; open_file_cache_valid 1h;
             ssl_protocols TLSv1.3; ssl_certificate {shared}/tls.crt; ssl_certificate_key {shared}/tls.key;
-            server {{ listen 127.0.0.1:{http2} ssl http2; {upload} }}
-            server {{ listen 127.0.0.1:{http1} ssl; {upload} }}
+            server {{ listen 127.0.0.1:{http2} ssl http2; }}
+            server {{ listen 127.0.0.1:{http1} ssl; }}
         }}"
     )
 }

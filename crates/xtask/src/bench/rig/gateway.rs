@@ -7,8 +7,8 @@ use e2e::registration::NAMESPACE;
 use e2e::scratch;
 
 use super::super::contender::{Contender, Endpoint, Endpoints, GATEWAY};
-use crate::process::{self, Core, Server};
 use super::{Rig, prefix};
+use crate::process::{self, Core, Server};
 
 /// Long enough for ten thousand clusters on a slow machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);

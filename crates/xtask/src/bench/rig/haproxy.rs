@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use e2e::scratch;
 
 use super::super::contender::{Contender, Endpoint, Endpoints, HAPROXY, Protocol};
-use crate::process::{self, Core, Server};
 use super::{Rig, member_token, name, prefix};
+use crate::process::{self, Core, Server};
 
 impl Rig {
     /// A fresh HAProxy, with a port for each upstream and protocol.

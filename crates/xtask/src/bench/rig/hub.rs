@@ -40,7 +40,8 @@ impl Hub {
         let Credential::X509(admin) = control_plane.admin().credential().clone() else {
             anyhow::bail!("the administrator has no certificate");
         };
-        let port = control_plane.admin().server().rsplit(':').next().context("a port")?.parse().context("a port")?;
+        let port =
+            control_plane.admin().server().rsplit(':').next().context("a port")?.parse().context("a port")?;
         Ok(Self { control_plane, caller, gateway, admin, port })
     }
 
@@ -80,7 +81,12 @@ impl Hub {
     }
 
     /// Creates Secrets, many at once.
-    pub(in super::super) fn create(&self, runtime: &Runtime, namespace: &str, secrets: Vec<Value>) -> Result<()> {
+    pub(in super::super) fn create(
+        &self,
+        runtime: &Runtime,
+        namespace: &str,
+        secrets: &[Value],
+    ) -> Result<()> {
         let path: Arc<str> = format!("/api/v1/namespaces/{namespace}/secrets").into();
         let secrets: Arc<[String]> = secrets.iter().map(Value::to_string).collect();
         let next = Arc::new(AtomicUsize::new(0));
@@ -89,7 +95,8 @@ impl Hub {
             let hub = dialer.http2(self.port).await?;
             let workers: Vec<_> = (0..AT_ONCE)
                 .map(|_| {
-                    let (hub, path, secrets, next) = (hub.clone(), path.clone(), secrets.clone(), next.clone());
+                    let (hub, path, secrets, next) =
+                        (hub.clone(), path.clone(), secrets.clone(), next.clone());
                     tokio::spawn(async move {
                         while let Some(secret) = secrets.get(next.fetch_add(1, Ordering::Relaxed)) {
                             create(&hub, &path, secret.clone()).await?;

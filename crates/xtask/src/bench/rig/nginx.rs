@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use e2e::scratch;
 
 use super::super::contender::{Contender, Endpoint, Endpoints, NGINX, Protocol, Upstream};
-use crate::process::{self, Core, Server};
 use super::{Rig, member_token, name, prefix};
+use crate::process::{self, Core, Server};
 
 impl Rig {
     /// A fresh nginx, with a port for each upstream and protocol.

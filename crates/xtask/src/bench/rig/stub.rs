@@ -1,5 +1,5 @@
 //! A member of our own for what nginx cannot play: it keeps watches open and tells all of them of an event at once, and it
-//! gives back what it gets on connections that have been upgraded.
+//! gives back what it gets on connections that have been upgraded. It also reads what is uploaded.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Request, Response};
 use rustls::ServerConfig;
@@ -21,6 +22,10 @@ use tokio_rustls::server::TlsStream;
 /// What a kube-apiserver allows.
 const MAX_STREAMS: u32 = 250;
 const MAX_HEAD: usize = 64 << 10;
+const MAX_BODY: usize = 4 << 20;
+/// Uploads are not to wait for it.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Paths whose answer has no end.
 pub(in super::super) const WATCH: &str = "/api/v1/pods?watch=true";
 
@@ -61,7 +66,11 @@ impl Stub {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, bell: watch::Sender<u64>) -> Result<Infallible> {
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    bell: watch::Sender<u64>,
+) -> Result<Infallible> {
     loop {
         let stream = listener.accept().await.context("accept")?.0;
         let (acceptor, bell) = (acceptor.clone(), bell.subscribe());
@@ -79,25 +88,28 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, bell: watch::Sende
 async fn http2(stream: TlsStream<TcpStream>, bell: watch::Receiver<u64>) -> Result<()> {
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(MAX_STREAMS);
+    builder.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     let mut connection = builder.handshake::<_, Bytes>(stream).await?;
     while let Some(accepted) = connection.accept().await {
         let (request, respond) = accepted?;
         let bell = bell.clone();
         tokio::spawn(async move {
             // Whoever has gone needs no answer.
-            let _ = answer(&request, respond, bell).await;
+            let _ = answer(request, respond, bell).await;
         });
     }
     Ok(())
 }
 
-async fn answer<B>(
-    request: &Request<B>,
+async fn answer(
+    request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     mut bell: watch::Receiver<u64>,
 ) -> Result<()> {
     let head = Response::builder().header("content-type", "application/json");
     if request.uri().query().is_none() {
+        let mut body = request.into_body();
+        while crate::wire::next(&mut body).await?.is_some() {}
         let mut stream = respond.send_response(head.body(())?, false)?;
         return Ok(stream.send_data(object(), true)?);
     }
@@ -116,16 +128,29 @@ async fn http1(mut stream: TlsStream<TcpStream>, mut bell: watch::Receiver<u64>)
     loop {
         let head = head(&mut stream).await?;
         if head.contains("\r\nupgrade:") {
-            stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await?;
+            stream
+                .write_all(
+                    b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+                )
+                .await?;
             return echo(stream).await;
         }
         if !head.lines().next().is_some_and(|line| line.contains("watch=true")) {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            stream.read_exact(&mut vec![0; length.unwrap_or(0).min(MAX_BODY)]).await?;
             let object = object();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", object.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                object.len()
+            );
             stream.write_all(&[head.as_bytes(), &object].concat()).await?;
             continue;
         }
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+        stream
+            .write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+            )
+            .await?;
         loop {
             let event = event(*bell.borrow_and_update());
             let chunk = [format!("{:x}\r\n", event.len()).as_bytes(), &event, b"\r\n"].concat();
