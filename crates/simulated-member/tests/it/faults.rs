@@ -67,7 +67,7 @@ async fn connections_are_reset() -> Result<()> {
 #[tokio::test]
 async fn a_connection_that_goes_away_ends_what_is_under_way() -> Result<()> {
     let member = member().await?;
-    let slow = Fault::SlowBytes { chunk: 64, every: std::time::Duration::from_millis(1) };
+    let slow = Fault::SlowBytes { chunk: 64, every: Duration::from_millis(1) };
     member.faults().set_times(PODS, slow, 1);
     let client = Client::http2(&member, "t");
     let mut connection = client.connection().await?;
