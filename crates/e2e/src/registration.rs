@@ -67,21 +67,26 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
 
 /// Registers the gateway as the API server of its group, and waits until the hub can use it.
 pub fn register(hub: &ControlPlane, gateway: &Gateway) -> Result<()> {
+    register_at(hub, gateway.port(), &gateway.ca().pem())
+}
+
+/// The same with whatever serves on `port`, with a certificate that `ca` (PEM) has issued.
+pub fn register_at(hub: &ControlPlane, port: u16, ca: &str) -> Result<()> {
     let name = format!("v1alpha1.{GROUP}");
     // An Endpoints object may not hold a loopback address; a Service that is only a name may lead there.
     hub.admin().apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": NAMESPACE},
             "spec": {
-                "type": "ExternalName", "externalName": "localhost", "ports": [{"port": gateway.port()}],
+                "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
             },
         },
         {
             "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name},
             "spec": {
                 "group": GROUP, "version": "v1alpha1", "groupPriorityMinimum": 100, "versionPriority": 10,
-                "caBundle": BASE64.encode(gateway.ca().pem()),
-                "service": {"name": SERVICE, "namespace": NAMESPACE, "port": gateway.port()},
+                "caBundle": BASE64.encode(ca),
+                "service": {"name": SERVICE, "namespace": NAMESPACE, "port": port},
             },
         },
     ]}))?;
