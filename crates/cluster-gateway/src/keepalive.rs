@@ -18,14 +18,17 @@ pub struct Keepalive {
     interval: Duration,
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Nothing has come for half an interval.
+    silent: bool,
     asked: bool,
 }
 
 impl Keepalive {
-    /// Pings after `interval` of silence and gives up after `timeout` more. `heard` is set when bytes come in.
+    /// Pings after `interval` of silence, or up to half of it later, and gives up after `timeout` more. `heard` is set when
+    /// bytes come in.
     #[must_use]
     pub fn new(pings: PingPong, heard: Arc<AtomicBool>, interval: Duration, timeout: Duration) -> Self {
-        Self { pings, heard, interval, timeout, timer: Box::pin(sleep(interval)), asked: false }
+        Self { pings, heard, interval, timeout, timer: Box::pin(sleep(interval / 2)), silent: false, asked: false }
     }
 
     /// Ready once the peer counts as gone.
@@ -39,6 +42,9 @@ impl Keepalive {
                 self.listen();
             } else if self.asked {
                 return Poll::Ready(());
+            } else if !self.silent {
+                self.silent = true;
+                self.timer.as_mut().reset(Instant::now() + self.interval / 2);
             } else {
                 // Refused only while an earlier ping is open, whose answer will do.
                 let _ = self.pings.send_ping(Ping::opaque());
@@ -50,7 +56,8 @@ impl Keepalive {
 
     fn listen(&mut self) {
         self.asked = false;
-        self.timer.as_mut().reset(Instant::now() + self.interval);
+        self.silent = false;
+        self.timer.as_mut().reset(Instant::now() + self.interval / 2);
     }
 }
 

@@ -109,6 +109,15 @@ pub enum Error {
     },
     /// The member could not be reached; the text is Go's (rule 177).
     Dial(String),
+    /// Connections to the member have failed so often that the request was not sent (rules 126, 180).
+    Unreachable {
+        /// Name of the cluster.
+        cluster: String,
+        /// Since when, and what the last connection failed of: the text is Go's (rule 177).
+        message: String,
+        /// Seconds until the next one is tried.
+        retry_after: u32,
+    },
     /// The member was reached, but the exchange with it failed.
     Member {
         /// Name of the cluster.
@@ -197,6 +206,7 @@ impl Error {
             Self::AuthorizationUnknown { .. } | Self::Hub(_) | Self::NotSynced => Blame::Hub,
             Self::ClusterUnusable { .. }
             | Self::Dial(_)
+            | Self::Unreachable { .. }
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_) => Blame::Member,
@@ -225,9 +235,10 @@ impl Error {
             Self::TooLarge(_) | Self::TooManyOperations { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestLine { .. }
             | Self::AuthorizationUnknown { .. }
             | Self::NoSuchCluster(_)
@@ -257,7 +268,10 @@ impl Error {
             Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
-            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. } => "ServiceUnavailable",
             Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
         })
@@ -288,6 +302,7 @@ impl Error {
             Self::ShuttingDown
             | Self::NotSynced
             | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. }
             | Self::TooManyRequests(_) => {
                 Some(Details { retry_after_seconds: self.retry_after(), ..Details::default() })
             }
@@ -300,6 +315,7 @@ impl Error {
     fn retry_after(&self) -> Option<u32> {
         match self {
             Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
+            Self::Unreachable { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -361,6 +377,7 @@ impl fmt::Display for Error {
                 write!(f, "cluster {cluster} cannot be used: {reason}")
             }
             Self::Member { cluster, message }
+            | Self::Unreachable { cluster, message, .. }
             | Self::MemberTimeout { cluster, message }
             | Self::IdentityWebhook { cluster, message } => {
                 write!(f, "cluster {cluster}: {message}")

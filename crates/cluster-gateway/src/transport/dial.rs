@@ -21,8 +21,8 @@ use super::{TransportError, TransportOptions, TransportSpec};
 const READ_BUFFER: usize = 16 * 1024;
 /// The least time an address gets before the next one is tried.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// Silence after which the kernel asks whether the peer is still there (rule 189), and how often it asks.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Silence after which the kernel asks whether the peer is still there (rule 189), how often it asks and how many times.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,15 +127,18 @@ impl Dialer {
             .await
             .map_err(|_| TransportError::connect_timeout(address))?
             .map_err(|error| TransportError::connect(address, &error))?;
-        prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
+        prepare(&stream, self.options.unacknowledged_timeout).map_err(|error| TransportError::connect(address, &error))?;
         Ok(stream)
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let (time, interval, retries) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(unacknowledged))
 }
 
 /// When the next of `left` addresses must have answered: a fair part of the time that is left, if that is enough.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::dial::Purpose;
 use super::options::OpenConnection;
+use super::patient::Patient;
 use super::pool::Pool;
 use super::stream::Stream;
 use super::{Failure, TransportError};
@@ -29,7 +30,7 @@ impl Connection {
     /// Starts HTTP/1.1 on `stream`.
     pub(super) async fn start(stream: Stream, pool: &Arc<Pool>) -> Result<Self, TransportError> {
         let (sender, connection) = builder()
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Patient::of_answers(stream)))
             .await
             .map_err(|error| TransportError::exchange(pool.spec(), &error))?;
         let open = OpenConnection::new(pool.counters_handle());
@@ -66,7 +67,8 @@ pub(super) async fn send(
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     address(&mut request, pool.host());
-    let answer = pool.within_header_timeout(connection.sender.try_send_request(request)).await?;
+    let limit = pool.header_timeout(request.extensions());
+    let answer = pool.within_header_timeout(limit, connection.sender.try_send_request(request)).await?;
     match answer {
         Ok(response) => {
             let returned = Return { pool: Arc::downgrade(pool), sender: Some(connection.sender) };
@@ -99,11 +101,13 @@ pub(super) async fn upgrade(
     pool: &Arc<Pool>,
     mut request: Request<Body>,
 ) -> Result<Response<Incoming>, TransportError> {
+    pool.breaker().admit()?;
     let dialed = pool.dial(Purpose::Upgrade).await?;
     address(&mut request, pool.host());
     let broken = |error: &hyper::Error| TransportError::exchange(pool.spec(), error);
+    let stream = Patient::of_streams(dialed.stream);
     let (mut sender, connection) =
-        builder().handshake(TokioIo::new(dialed.stream)).await.map_err(|error| broken(&error))?;
+        builder().handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upgrade connection to a member ended");

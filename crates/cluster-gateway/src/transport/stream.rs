@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -18,6 +19,19 @@ pub(super) enum Stream {
     Plain(Socket),
     /// TLS.
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// From now on the peer may leave unread, and so unacknowledged, what it is sent.
+    pub(super) fn wait_for_reader(&self) {
+        let socket = match self {
+            Self::Plain(socket) => socket.get_ref(),
+            Self::Tls(tls) => tls.get_ref().0.get_ref(),
+        };
+        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(None) {
+            tracing::debug!(%error, "a connection keeps its limit for unacknowledged data");
+        }
+    }
 }
 
 macro_rules! on_inner {
