@@ -23,6 +23,10 @@ pub const ANNOTATION_INSECURE: &str = concat!(group!(), "/insecure-skip-tls-veri
 pub const ANNOTATION_HEALTHY: &str = concat!("status.", group!(), "/healthy");
 /// Annotation that records why a cluster is not healthy.
 pub const ANNOTATION_HEALTHY_REASON: &str = concat!("status.", group!(), "/healthy-reason");
+/// Annotation that records when a cluster was last probed, RFC 3339 in UTC.
+pub const ANNOTATION_LAST_PROBE_TIME: &str = concat!("status.", group!(), "/last-probe-time");
+/// Annotation that records how long the last probe took, as a duration with its unit (`12ms`).
+pub const ANNOTATION_LATENCY: &str = concat!("status.", group!(), "/latency");
 
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

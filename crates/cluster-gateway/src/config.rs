@@ -11,6 +11,7 @@ mod certificate;
 mod audit;
 mod compat;
 mod gates;
+mod health;
 mod hub;
 mod options;
 mod standalone;
@@ -18,14 +19,15 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
-    StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
+    OidcOptions, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::certificate::CertificateConfig;
+use crate::health::HealthConfig;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::registry::ClustersDirectory;
@@ -55,6 +57,10 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// How members are looked after.
+    pub health: HealthConfig,
+    /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
+    pub response_header_timeout: Option<Duration>,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
@@ -128,6 +134,8 @@ struct Common {
     gates: FeatureGates,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
+    health: HealthConfig,
+    response_header_timeout: Option<Duration>,
 }
 
 impl Common {
@@ -140,13 +148,17 @@ impl Common {
             ],
             mistakes,
         );
+        let gates = FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
+            mistakes.push(format!("--feature-gates: {error}"));
+            FeatureGates::default()
+        });
+        let limit = options.health.response_header_timeout;
         Self {
             tls: tls(options, mistakes),
             authorization: authorization(options, mistakes),
-            gates: FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
-                mistakes.push(format!("--feature-gates: {error}"));
-                FeatureGates::default()
-            }),
+            health: health::resolve(&options.health, &gates, mistakes),
+            response_header_timeout: Some(limit).filter(|limit| !limit.is_zero()),
+            gates,
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
         }

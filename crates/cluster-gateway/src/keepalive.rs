@@ -28,7 +28,15 @@ impl Keepalive {
     /// bytes come in.
     #[must_use]
     pub fn new(pings: PingPong, heard: Arc<AtomicBool>, interval: Duration, timeout: Duration) -> Self {
-        Self { pings, heard, interval, timeout, timer: Box::pin(sleep(interval / 2)), silent: false, asked: false }
+        Self {
+            pings,
+            heard,
+            interval,
+            timeout,
+            timer: Box::pin(sleep(interval / 2)),
+            silent: false,
+            asked: false,
+        }
     }
 
     /// Ready once the peer counts as gone.
@@ -75,7 +83,9 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(4);
 
     /// A client's connection whose server answers pings, or is never heard of again.
-    async fn client(answers: bool) -> (Keepalive, tokio::task::JoinHandle<()>, h2::client::SendRequest<Bytes>) {
+    async fn client(
+        answers: bool,
+    ) -> (Keepalive, tokio::task::JoinHandle<()>, h2::client::SendRequest<Bytes>) {
         let (here, there) = tokio::io::duplex(1 << 16);
         let here = Coalesced::new(here);
         let heard = here.heard();

@@ -12,7 +12,7 @@ mod labels;
 mod metrics;
 
 pub use labels::Labels;
-pub use metrics::{Gauge, Metrics};
+pub use metrics::{Gauge, LabelPairs, Metrics};
 
 use crate::audit::{Auditor, Ending, Trail, Waiting};
 use crate::authn::{Connection, UserInfo};

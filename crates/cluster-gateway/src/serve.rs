@@ -23,6 +23,7 @@ use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
 use crate::gateway::Gateway;
+use crate::health;
 use crate::identity::{IdentityPassing, Webhooks};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
@@ -111,6 +112,7 @@ impl Server {
         let ingredients = Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
+        followed.look_after_members(&mut tasks, &config, &gateway.registry);
         followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
@@ -231,35 +233,38 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot, not_after: Option<SystemTim
     let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
     let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
     let insecure = insecure.filter(|upstream| upstream.insecure).count();
-    recorder.encode(vec![
+    let mut gauges = vec![
         Gauge {
             name: "cluster_gateway_clusters",
             help: "Registered clusters, by whether they can be used",
             values: vec![
-                (&[("state", "usable")], usable as u64),
-                (&[("state", "unusable")], (snapshot.len() - usable) as u64),
+                (vec![("state", "usable".to_owned())], usable as u64),
+                (vec![("state", "unusable".to_owned())], (snapshot.len() - usable) as u64),
             ],
         },
         Gauge {
             name: "cluster_gateway_insecure_clusters",
             help: "Clusters whose certificate is not verified",
-            values: vec![(&[], insecure as u64)],
+            values: vec![(Vec::new(), insecure as u64)],
         },
         Gauge {
             name: "cluster_gateway_serving_certificate_not_after_seconds",
             help: "When the serving certificate expires, in seconds since 1970",
             values: not_after
                 .and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok())
-                .map(|end| (&[][..], end.as_secs()))
+                .map(|end| (Vec::new(), end.as_secs()))
                 .into_iter()
                 .collect(),
         },
-    ])
+    ];
+    gauges.extend(health::gauges(snapshot));
+    recorder.encode(gauges)
 }
 
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
-    let transport = TransportOptions { addresses, ..TransportOptions::default() };
+    let response_header_timeout = config.response_header_timeout;
+    let transport = TransportOptions { addresses, response_header_timeout, ..TransportOptions::default() };
     let policy = ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),

@@ -16,9 +16,10 @@ use super::discovery::group_version;
 use super::object::{self, Kind, Object};
 use super::table::Column;
 use crate::body::Body;
-use crate::registry::Cluster;
+use crate::registry::{Cluster, Upstream};
 use crate::request::ResourceTarget;
 use crate::status::Error;
+use crate::transport::{Condition, State};
 
 /// Stands where a token would: the key must be there for strict decoders (rule 210).
 pub(super) const REDACTED_TOKEN: &str = "REDACTED";
@@ -139,6 +140,14 @@ fn credential(cluster: &Cluster) -> Option<ClusterAccessCredential> {
     })
 }
 
+fn known(upstream: &Upstream) -> ClusterGatewayStatus {
+    let Condition { state, reason, .. } = upstream.transport.condition();
+    ClusterGatewayStatus {
+        healthy: state == State::Healthy,
+        healthy_reason: Some(reason).filter(|reason| !reason.is_empty()),
+    }
+}
+
 fn status(cluster: &Cluster, healthiness_check: bool) -> ClusterGatewayStatus {
     if let Err(unusable) = &cluster.upstream {
         return ClusterGatewayStatus { healthy: false, healthy_reason: Some(unusable.0.clone()) };
@@ -147,6 +156,10 @@ fn status(cluster: &Cluster, healthiness_check: bool) -> ClusterGatewayStatus {
         return ClusterGatewayStatus::default();
     }
     let annotation = |key| cluster.annotations.get(key).filter(|value: &&String| !value.is_empty());
+    if annotation(ANNOTATION_HEALTHY).is_none() {
+        // Nowhere recorded, or not yet: what this process knows.
+        return cluster.upstream.as_ref().map_or_else(|_| Default::default(), known);
+    }
     ClusterGatewayStatus {
         healthy: annotation(ANNOTATION_HEALTHY).is_some_and(|value| value == "true"),
         healthy_reason: annotation(ANNOTATION_HEALTHY_REASON).cloned(),

@@ -7,10 +7,12 @@ use clap::{ArgAction, Args};
 
 mod audit;
 mod common;
+mod health;
 mod standalone;
 
 pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
+pub use health::HealthOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
 /// Flags of the hub-mode server.

@@ -38,8 +38,11 @@ pub struct Gauge {
     /// What it counts.
     pub help: &'static str,
     /// Label pairs and values.
-    pub values: Vec<(&'static [(&'static str, &'static str)], u64)>,
+    pub values: Vec<(LabelPairs, u64)>,
 }
+
+/// Names and values of labels; the values come from bounded sets (rule 7).
+pub type LabelPairs = Vec<(&'static str, String)>;
 
 #[derive(Debug, Default)]
 struct Histogram {
@@ -220,9 +223,7 @@ impl Collector for Snapshot {
         for gauge in &self.gauges {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (labels, value) in &gauge.values {
-                metric
-                    .encode_family(&labels.to_vec())?
-                    .encode_gauge(&i64::try_from(*value).unwrap_or(i64::MAX))?;
+                metric.encode_family(labels)?.encode_gauge(&i64::try_from(*value).unwrap_or(i64::MAX))?;
             }
         }
         Ok(())
@@ -243,8 +244,10 @@ mod tests {
         metrics.proxied(&labels("m1", 200), Duration::from_millis(30));
         metrics.proxied(&labels("m1", 200), Duration::from_secs(60));
         metrics.failure(Blame::Member);
-        let text = metrics
-            .encode(vec![Gauge { name: "x", help: "y", values: vec![(&[("state", "usable")], 3)] }], None);
+        let text = metrics.encode(
+            vec![Gauge { name: "x", help: "y", values: vec![(vec![("state", "usable".to_owned())], 3)] }],
+            None,
+        );
         for line in [
             "ocm_proxy_proxied_resource_requests_by_resource_total{resource=\"pods\",verb=\"get\",code=\"200\"} 2",
             "ocm_proxy_proxied_requests_by_cluster_total{cluster=\"m1\",code=\"200\"} 2",

@@ -71,7 +71,8 @@ impl Breaker {
         let now = self.now();
         // Whoever gets the trial may never come back; then the next one is due as if it had failed.
         let next = now + millis(LONGEST_PAUSE);
-        if now >= at && self.trial_at.compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if now >= at && self.trial_at.compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        {
             return Ok(());
         }
         match self.opened.load_full() {

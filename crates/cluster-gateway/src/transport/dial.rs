@@ -127,7 +127,8 @@ impl Dialer {
             .await
             .map_err(|_| TransportError::connect_timeout(address))?
             .map_err(|error| TransportError::connect(address, &error))?;
-        prepare(&stream, self.options.unacknowledged_timeout).map_err(|error| TransportError::connect(address, &error))?;
+        prepare(&stream, self.options.unacknowledged_timeout)
+            .map_err(|error| TransportError::connect(address, &error))?;
         Ok(stream)
     }
 }

@@ -82,7 +82,10 @@ impl TransportError {
 
     /// A connection that had not been made after `waited`.
     pub(super) fn unreached(spec: &TransportSpec, waited: Duration) -> Self {
-        Self::Dial(format!("dial tcp {}: i/o timeout (no connection within {waited:?})", spec.endpoint.authority()))
+        Self::Dial(format!(
+            "dial tcp {}: i/o timeout (no connection within {waited:?})",
+            spec.endpoint.authority()
+        ))
     }
 
     pub(super) fn lookup(host: &str, error: &io::Error) -> Self {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Extensions, HeaderValue};
 use http::uri::{Authority, Scheme};
+use http::{Extensions, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 

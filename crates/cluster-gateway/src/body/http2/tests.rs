@@ -19,7 +19,8 @@ impl Pair {
         let (here, there) = tokio::io::duplex(1 << 16);
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(window);
-        let (client, server) = tokio::join!(builder.handshake::<_, Bytes>(here), h2::server::handshake(there));
+        let (client, server) =
+            tokio::join!(builder.handshake::<_, Bytes>(here), h2::server::handshake(there));
         let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
         tokio::spawn(async move { _ = connection.await });
         let request = Request::get("https://member/").body(()).unwrap();
@@ -84,7 +85,8 @@ async fn rule_130_no_more_is_read_than_the_peer_has_room_for() {
     let (mut received, _sending) = Pair::new(4).await.answer(Body::boxed(StreamBody::new(stream))).await;
     let mut taken = 0;
     // A reader that stands still stops the sender after a few frames.
-    while tokio::time::timeout(std::time::Duration::from_millis(200), sender.send(data("four"))).await.is_ok() {
+    while tokio::time::timeout(std::time::Duration::from_millis(200), sender.send(data("four"))).await.is_ok()
+    {
         taken += 1;
         assert!(taken < 10, "the sender reads on");
     }

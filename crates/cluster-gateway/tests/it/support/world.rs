@@ -8,6 +8,7 @@ use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
+use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::serve::Server;
@@ -35,6 +36,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// The gateway shows this to the member instead of a token.
@@ -50,6 +52,7 @@ impl Default for Setup<'_> {
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
             audit: None,
+            health: HealthConfig::default(),
             ocm_integration: false,
             certificate: None,
         }
@@ -61,6 +64,8 @@ pub(crate) struct World {
     pub(crate) hub: FakeHub,
     pub(crate) member: FakeMember,
     pub(crate) server: Server,
+    /// Of the server, for another replica.
+    pub(crate) config: Config,
     pub(crate) front_proxy: TestCa,
     pub(crate) clients: TestCa,
     pub(crate) serving: TestCa,
@@ -105,13 +110,15 @@ impl World {
             gates: setup.gates,
             audit: setup.audit,
             identity: setup.identity,
+            health: setup.health,
+            response_header_timeout: None,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             shutdown_delay: Duration::ZERO,
             poll: setup.poll,
         };
-        let server = Server::start(config).await.unwrap();
-        let world = Self { hub, member, server, front_proxy, clients, serving };
+        let server = Server::start(config.clone()).await.unwrap();
+        let world = Self { hub, member, server, config, front_proxy, clients, serving };
         match setup.certificate {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
