@@ -24,7 +24,8 @@ use probe::Finding;
 pub use record::HealthRecorder;
 use track::Tracked;
 
-/// Name of the Lease that says which replica records health. It lies in the gateway's own namespace.
+/// Name of the Lease that says which replica records health. It lies in the gateway's own namespace;
+/// outside of a cluster, in that of the credential Secrets.
 pub const HEALTH_LEASE: &str = "cluster-gateway-health";
 
 /// Probes under way at once.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -26,8 +27,9 @@ pub struct ControlPlane {
     front_proxy_ca: Authority,
     admin: Access,
     // Dropped in this order: clients first, files last.
-    _apiserver: Server,
-    _etcd: Server,
+    apiserver: Server,
+    etcd: (Server, String),
+    port: u16,
     directory: TempDir,
 }
 
@@ -48,14 +50,30 @@ impl ControlPlane {
         let front_proxy_ca = Authority::new(&format!("{name} front-proxy CA"))?;
         write_pki(directory.path(), &ca, &front_proxy_ca)?;
 
-        let (etcd, etcd_url) = start_etcd(&binaries.etcd, directory.path())?;
+        let etcd = start_etcd(&binaries.etcd, directory.path())?;
         let port = scratch::free_port()?;
-        let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd_url, port);
+        let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd.1, port);
         let mut apiserver = Server::start("kube-apiserver", command, directory.path())?;
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
         let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
         apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))?;
-        Ok(Self { ca, front_proxy_ca, admin, _apiserver: apiserver, _etcd: etcd, directory })
+        Ok(Self { ca, front_proxy_ca, admin, apiserver, etcd, port, directory })
+    }
+
+    /// Kills the API server, as if its machine had lost power.
+    pub fn kill_apiserver(&mut self) -> Result<()> {
+        self.apiserver.process().signal(Signal::KILL)?;
+        self.apiserver.process().wait(START_TIMEOUT).map(drop)
+    }
+
+    /// Starts the API server again where it was, and waits until it is ready.
+    pub fn restart_apiserver(&mut self) -> Result<()> {
+        let directory = self.directory.path();
+        let command =
+            apiserver_command(&Binaries::shared()?.kube_apiserver, directory, &self.etcd.1, self.port);
+        self.apiserver = Server::start("kube-apiserver", command, directory)?;
+        let admin = &self.admin;
+        self.apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))
     }
 
     /// The way in for a member of `system:masters`.

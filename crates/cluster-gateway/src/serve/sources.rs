@@ -145,7 +145,9 @@ impl Followed {
         let recorded = config.gates.healthiness_check && !config.health.interval.is_zero();
         let recorder = match self {
             Self::Hub { hub, secrets, .. } if recorded => {
-                let (lease, leadership) = Lease::new(hub, hub.namespace(), HEALTH_LEASE, LEASE_DURATION);
+                // Outside of a cluster the gateway has no namespace of its own.
+                let namespace = if hub.in_cluster() { hub.namespace() } else { &secrets.namespace };
+                let (lease, leadership) = Lease::new(hub, namespace, HEALTH_LEASE, LEASE_DURATION);
                 tasks.spawn(forever(lease.run()));
                 Some(HealthRecorder::new(hub.secret_metadata(&secrets.namespace), leadership))
             }

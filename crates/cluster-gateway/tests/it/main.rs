@@ -12,6 +12,7 @@ mod certificate;
 mod hub;
 mod lease;
 mod managed_clusters;
+mod members;
 mod replay;
 mod server;
 mod standalone;

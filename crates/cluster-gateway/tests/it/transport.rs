@@ -1,5 +1,6 @@
 //! Transports against a fake member.
 
+mod breaker;
 mod errors;
 mod frames;
 mod pool;

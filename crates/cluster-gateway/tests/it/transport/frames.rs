@@ -176,6 +176,7 @@ async fn rule_128_a_connection_that_does_not_answer_pings_is_given_up() {
     connection.request().await;
     let error = sending.await.unwrap().unwrap_err();
     assert!(matches!(error, TransportError::Exchange(_)), "{error}");
+    assert_eq!(transport.consecutive_failures(), 1, "the breaker is told");
     let next = send(&transport);
     raw.accept().await;
     next.abort();
