@@ -13,6 +13,7 @@ mod compat;
 mod gates;
 mod health;
 mod hub;
+mod limits;
 mod options;
 mod standalone;
 
@@ -20,7 +21,7 @@ pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    OidcOptions, StandaloneOptions,
+    LimitOptions, OidcOptions, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
@@ -30,6 +31,7 @@ use crate::certificate::CertificateConfig;
 use crate::health::HealthConfig;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
+use crate::limits::LimitsConfig;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
 
@@ -61,8 +63,12 @@ pub struct Config {
     pub health: HealthConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
     pub response_header_timeout: Option<Duration>,
+    /// How much may be under way at once, and for how long.
+    pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
+    /// Whether the socket then stays open, answering 429, until the open requests are through (rule 133).
+    pub shutdown_send_retry_after: bool,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
     /// to 10 s (rule 56).
     pub poll: Duration,
@@ -136,6 +142,7 @@ struct Common {
     identity: IdentityConfig,
     health: HealthConfig,
     response_header_timeout: Option<Duration>,
+    limits: LimitsConfig,
 }
 
 impl Common {
@@ -161,6 +168,7 @@ impl Common {
             gates,
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
+            limits: limits::limits(&options.limits, mistakes),
         }
     }
 }

@@ -14,13 +14,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::registry::{Cluster, Registry, Snapshot};
 
-mod gauges;
 mod probe;
+mod readings;
 mod record;
 mod track;
 
-pub use gauges::gauges;
 use probe::Finding;
+pub use readings::readings;
 pub use record::HealthRecorder;
 use track::Tracked;
 

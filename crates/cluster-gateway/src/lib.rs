@@ -18,6 +18,7 @@ pub mod transport;
 pub mod credential;
 pub mod record;
 pub mod audit;
+pub mod limits;
 
 pub mod authz;
 pub mod authn;

@@ -194,18 +194,18 @@ impl Entry {
         }
         if let Some(inner) = &self.request.inner {
             let pairs = [
-                ("cluster.core.oam.dev/cluster", &inner.cluster),
-                ("cluster.core.oam.dev/proxied-verb", &inner.verb),
-                ("cluster.core.oam.dev/proxied-resource", &inner.resource),
-                ("cluster.core.oam.dev/proxied-namespace", &inner.namespace),
-                ("cluster.core.oam.dev/proxied-name", &inner.name),
-                ("cluster.core.oam.dev/proxied-path", &inner.path),
+                (concat!(cluster_gateway_client::group!(), "/cluster"), &inner.cluster),
+                (concat!(cluster_gateway_client::group!(), "/proxied-verb"), &inner.verb),
+                (concat!(cluster_gateway_client::group!(), "/proxied-resource"), &inner.resource),
+                (concat!(cluster_gateway_client::group!(), "/proxied-namespace"), &inner.namespace),
+                (concat!(cluster_gateway_client::group!(), "/proxied-name"), &inner.name),
+                (concat!(cluster_gateway_client::group!(), "/proxied-path"), &inner.path),
             ];
             let set = pairs.into_iter().filter(|(_, value)| !value.is_empty());
             all.extend(set.map(|(key, value)| (key, Cow::from(value))));
         }
         if let Some(words) = self.ending.and_then(Ending::annotation) {
-            all.insert("cluster.core.oam.dev/ending", words.into());
+            all.insert(concat!(cluster_gateway_client::group!(), "/ending"), words.into());
         }
         all
     }

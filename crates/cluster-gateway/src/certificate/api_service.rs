@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::hub::{CallError, Hub, call};
 
 /// The APIService through which the hub finds the gateway.
-pub(super) const NAME: &str = "v1alpha1.cluster.core.oam.dev";
+pub(super) const NAME: &str =
+    concat!(cluster_gateway_client::version!(), ".", cluster_gateway_client::group!());
 
 /// Twice within this time is somebody's work and no accident.
 const QUARREL: Duration = Duration::from_secs(60);

@@ -55,8 +55,9 @@ fn outbound<'o>(
     method: &'o Method,
     path: &'o str,
     query: Option<&'o str>,
+    hop: &'o Hop,
 ) -> Outbound<'o> {
-    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway }
+    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway, hop }
 }
 
 /// Forwards to `path`; the request's own path does not matter.
@@ -68,7 +69,7 @@ async fn send(
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    outbound(upstream, &method, path, uri.query()).forward(parts, body, peer()).await
+    outbound(upstream, &method, path, uri.query(), &Hop::default()).forward(parts, body, peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Cluster, Entry, Unusable, Upstream};
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialFacts};
 use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
 use crate::transport::{EndpointUrl, Peer, Transport, TransportOptions, TransportSpec, Verification};
@@ -43,6 +43,7 @@ impl ClusterPolicy {
         let annotations = own(metadata.annotations.unwrap_or_default());
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
+        let resource_version = metadata.resource_version.unwrap_or_default();
         let mut cluster = Cluster {
             identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
@@ -58,15 +59,22 @@ impl ClusterPolicy {
             managed_cluster,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            version: resource_version.parse().unwrap_or_default(),
+            resource_version,
             address: data.text("endpoint").ok().flatten(),
-            ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
+            ca_bundle: data.ca_bundle().map(|(_, pem)| kept(previous, pem)),
             proxy_url: data.text("proxy-url").ok().flatten(),
+            credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
+            in_flight: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight)),
         };
+        let credential = credential(&cluster, &data).map(|credential| same(previous, credential));
+        cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
-            None => self.upstream(&cluster, &data, previous).map_err(Unusable),
+            None => credential
+                .and_then(|credential| self.upstream(&cluster, credential, &data, previous))
+                .map_err(Unusable),
         };
         cluster
     }
@@ -74,10 +82,10 @@ impl ClusterPolicy {
     fn upstream(
         &self,
         cluster: &Cluster,
+        credential: Credential,
         data: &Data,
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
-        let credential = credential(cluster, data)?;
         check_endpoint_type(cluster)?;
         let url = self.endpoint(data)?;
         let insecure = self.insecure(cluster, &url)?;
@@ -85,7 +93,7 @@ impl ClusterPolicy {
             _ if insecure => Verification::Insecure,
             Some((key, pem)) => {
                 pki::certificates(pem).map_err(|error| format!("key \"{key}\" {error}"))?;
-                Verification::Bundle(pem.into())
+                Verification::Bundle(cluster.ca_bundle.clone().unwrap_or_else(|| pem.into()))
             }
             None => Verification::SystemRoots,
         };
@@ -156,6 +164,19 @@ impl ClusterPolicy {
 fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Transport>> {
     let upstream = previous?.upstream.as_ref().ok()?;
     (upstream.transport.spec() == spec).then(|| Arc::clone(&upstream.transport))
+}
+
+/// A CA bundle. While it is equal, the copy of before is used: the transport has that one, too.
+fn kept(previous: Option<&Cluster>, pem: &[u8]) -> Arc<[u8]> {
+    let before = previous.and_then(|previous| previous.ca_bundle.as_ref());
+    before.filter(|before| before.as_ref() == pem).map_or_else(|| pem.into(), Arc::clone)
+}
+
+/// A credential. While it is equal, the copy of before is used: the history holds that one, too.
+fn same(previous: Option<&Cluster>, credential: Credential) -> Credential {
+    let before =
+        previous.and_then(|previous| previous.upstream.as_ref().ok()).map(|upstream| &upstream.credential);
+    before.filter(|before| before.is_same(&credential)).cloned().unwrap_or(credential)
 }
 
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them

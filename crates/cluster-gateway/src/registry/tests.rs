@@ -11,6 +11,7 @@ use super::*;
 use crate::credential::Credential;
 use crate::transport::Verification;
 
+mod history;
 mod managed;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::BufReader;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::options::Counters;
+use super::resolve::Share;
 use super::stream::{Socket, Stream};
 use super::tls::Tls;
 use super::{TransportError, TransportOptions, TransportSpec};
@@ -40,6 +41,7 @@ pub(super) struct Dialer {
     pub(super) options: Arc<TransportOptions>,
     pub(super) counters: Arc<Counters>,
     tls: OnceLock<Result<Tls, TransportError>>,
+    lookups: Share,
 }
 
 /// A new connection.
@@ -51,7 +53,7 @@ pub(super) struct Dialed {
 
 impl Dialer {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        Self { spec, options, counters: Arc::default(), tls: OnceLock::new() }
+        Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), lookups: Share::default() }
     }
 
     /// Connects and agrees on TLS and a protocol.
@@ -112,8 +114,8 @@ impl Dialer {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        match timeout_at(deadline, lookup_host((host, port))).await {
-            Ok(Ok(addresses)) => Ok(addresses.collect()),
+        match timeout_at(deadline, self.options.resolver.resolve(&self.lookups, host, port)).await {
+            Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(TransportError::lookup(host, &error)),
             Err(_) => Err(TransportError::lookup_timeout(host)),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use super::AddressPolicy;
+use super::{AddressPolicy, Resolver};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
@@ -24,6 +24,9 @@ pub struct TransportOptions {
     pub upgrade_header_timeout: Duration,
     /// How long a connection is kept that nobody uses; it may live half as long again. Default 90 s (rule 128).
     pub idle_timeout: Duration,
+    /// How long an HTTP/1.1 connection is used again after its last answer. Default 50 s: many servers and load
+    /// balancers close theirs after 60 s, and whoever comes second loses a request.
+    pub http1_idle_timeout: Duration,
     /// Silence on an HTTP/2 connection after which it is pinged; it may be half as long again. Default 4 s: with the next
     /// two, a peer that has vanished is noticed in less than 10 s. Kubernetes' own clients take 30 s (rule 128).
     pub ping_interval: Duration,
@@ -39,6 +42,8 @@ pub struct TransportOptions {
     pub max_connections: usize,
     /// Which resolved addresses may be dialled.
     pub addresses: AddressPolicy,
+    /// Who is asked for addresses.
+    pub resolver: Resolver,
     /// What all TLS handshakes share.
     pub tls: TlsBasis,
 }
@@ -64,12 +69,14 @@ impl Default for TransportOptions {
             response_header_timeout: Some(Duration::from_secs(65)),
             upgrade_header_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(90),
+            http1_idle_timeout: Duration::from_secs(50),
             ping_interval: Duration::from_secs(4),
             ping_timeout: Duration::from_millis(3500),
             unacknowledged_timeout: Duration::from_secs(9),
             max_idle: 100,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
+            resolver: Resolver::default(),
             tls: TlsBasis::default(),
         }
     }
@@ -104,7 +111,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Connections open now, upgraded ones not counted.
+    /// Connections open or being made now, upgraded ones not counted.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -123,13 +130,15 @@ impl Counters {
     }
 }
 
-/// Counts a connection as long as it lives.
+/// Counts a connection from before it is made until it has ended.
 pub(super) struct OpenConnection(Arc<Counters>);
 
 impl OpenConnection {
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
-        counters.open.fetch_add(1, Ordering::Relaxed);
-        Self(counters)
+    /// `None`: there are `most` already.
+    pub(super) fn new(counters: &Arc<Counters>, most: usize) -> Option<Self> {
+        let before = counters.open.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(Arc::clone(counters));
+        (before < most).then_some(counted)
     }
 }
 

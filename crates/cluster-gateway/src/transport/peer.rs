@@ -45,8 +45,11 @@ impl Peer {
     pub(super) fn mend_name(self) -> &'static str {
         match self {
             Self::Member => {
-                "set annotation cluster.core.oam.dev/tls-server-name to a name of the certificate, or correct the \
-                 endpoint"
+                concat!(
+                    "set annotation ",
+                    cluster_gateway_client::group!(),
+                    "/tls-server-name to a name of the certificate, or correct the endpoint"
+                )
             }
             Self::Webhook => "correct its URL, or give it a certificate for that name",
         }
@@ -55,7 +58,7 @@ impl Peer {
     /// What to do when it does not know the name that was asked for.
     pub(super) fn ask_for_another_name(self) -> &'static str {
         match self {
-            Self::Member => "set annotation cluster.core.oam.dev/tls-server-name",
+            Self::Member => concat!("set annotation ", cluster_gateway_client::group!(), "/tls-server-name"),
             Self::Webhook => "correct its URL",
         }
     }

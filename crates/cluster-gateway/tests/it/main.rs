@@ -18,3 +18,4 @@ mod server;
 mod standalone;
 mod tidy;
 mod transport;
+mod watch;

@@ -1,11 +1,14 @@
 //! Transports against a fake member.
 
+mod addresses;
 mod breaker;
 mod errors;
 mod frames;
+mod http1;
 mod pool;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
@@ -32,6 +35,11 @@ fn spec(member: &FakeMember) -> TransportSpec {
 
 fn transport(member: &FakeMember) -> Transport {
     Transport::new(spec(member), Arc::new(options()))
+}
+
+/// What must come comes soon; a test that waits for it in vain fails.
+async fn in_time<F: Future>(awaited: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), awaited).await.expect("it comes in time")
 }
 
 fn get(target: &str) -> Request<Body> {

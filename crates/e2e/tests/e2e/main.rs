@@ -24,4 +24,5 @@ mod standalone;
 mod subpath;
 mod through;
 mod verbs;
+mod watch;
 mod world;

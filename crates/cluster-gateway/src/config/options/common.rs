@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{AuditOptions, HealthOptions};
+use super::{AuditOptions, HealthOptions, LimitOptions};
 
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
@@ -71,6 +71,10 @@ pub struct CommonOptions {
     /// Which requests are audited, and where to.
     #[command(flatten)]
     pub audit: AuditOptions,
+
+    /// How much and for how long.
+    #[command(flatten)]
+    pub limits: LimitOptions,
 
     /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]

@@ -180,7 +180,7 @@ fn rule_248_nothing_is_visible_before_it_is_known_what_the_hub_accepts() {
     let (mut index, registry) = merging();
     index.reset(vec![token_secret(&[]), secret("gone", "ServiceAccountToken", &[])]);
     index.apply(label(token_secret(&[]), "x", "y"));
-    index.delete("gone");
+    index.delete("gone", "");
     index.publish();
     assert!(!registry.synced());
     assert!(!registry.get("c").unwrap_err().to_string().contains("no such cluster"));
@@ -231,7 +231,7 @@ fn rule_214_without_the_flag_managed_clusters_are_only_shown() {
     // Nobody can go to a cluster that has no Secret (rule 178).
     assert_eq!(registry.get("d").unwrap_err().to_string(), "no such cluster d");
     // With its Secret it becomes a cluster, and without it it is shown again.
-    index.delete("c");
+    index.delete("c", "");
     index.apply(label(
         secret("d", "ServiceAccountToken", &[("endpoint", b"https://d"), ("token", b"t")]),
         "a",
@@ -241,7 +241,7 @@ fn rule_214_without_the_flag_managed_clusters_are_only_shown() {
     let snapshot = registry.snapshot();
     assert!(!snapshot.get_virtual("c").unwrap().registered && snapshot.get("c").is_none());
     assert!(snapshot.get("d").unwrap().upstream().is_ok());
-    index.delete("d");
+    index.delete("d", "");
     index.delete_managed("d");
     index.publish();
     assert!(registry.snapshot().get_virtual("d").is_none());

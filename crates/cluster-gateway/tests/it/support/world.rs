@@ -11,6 +11,7 @@ use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use k8s_openapi::ByteString;
@@ -35,6 +36,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) identity: IdentityConfig,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
     pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
@@ -51,6 +54,8 @@ impl Default for Setup<'_> {
             identity: IdentityConfig::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            limits: LimitsConfig::default(),
+            shutdown_send_retry_after: false,
             audit: None,
             health: HealthConfig::default(),
             ocm_integration: false,
@@ -76,12 +81,12 @@ impl World {
         Self::with(Setup::default()).await
     }
 
-    pub(crate) async fn with(setup: Setup<'_>) -> Self {
+    pub(crate) async fn with(mut setup: Setup<'_>) -> Self {
         let hub = FakeHub::start().await;
         if setup.ocm_integration {
             hub.install_managed_clusters();
         }
-        let member = FakeMember::start(setup.member).await;
+        let member = FakeMember::start(std::mem::take(&mut setup.member)).await;
         let [front_proxy, clients, serving] = ["front proxy", "clients", "serving"].map(TestCa::new);
         hub.set_auth_config(&[
             ("requestheader-client-ca-file", &front_proxy.pem()),
@@ -92,34 +97,13 @@ impl World {
             ("client-ca-file", &clients.pem()),
         ]);
         let leaf = serving.server(&["localhost"]);
-        let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
-        std::fs::write(&tls.certificate, &leaf.certificate).unwrap();
-        std::fs::write(&tls.key, &leaf.key).unwrap();
-        let config = Config {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: Some(tls),
-            mode: Mode::Hub(HubMode {
-                secret_namespace: NAMESPACE.to_owned(),
-                hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
-                authentication: AuthenticationConfig::default(),
-                certificate: None,
-                ocm_integration: setup.ocm_integration,
-                list_control_plane: true,
-            }),
-            authorization: setup.authorization,
-            gates: setup.gates,
-            audit: setup.audit,
-            identity: setup.identity,
-            health: setup.health,
-            response_header_timeout: None,
-            allow_insecure_clusters: false,
-            allow_loopback_clusters: true,
-            shutdown_delay: Duration::ZERO,
-            poll: setup.poll,
-        };
+        std::fs::write(hub.dir().join("tls.crt"), &leaf.certificate).unwrap();
+        std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
+        let certificate = setup.certificate.take();
+        let config = config(&hub, setup);
         let server = Server::start(config.clone()).await.unwrap();
         let world = Self { hub, member, server, config, front_proxy, clients, serving };
-        match setup.certificate {
+        match certificate {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
         }
@@ -198,6 +182,35 @@ impl World {
     pub(crate) fn token(&self, name: &str, token: &str) -> Caller {
         self.hub.token(token, UserInfo { name: name.to_owned(), ..UserInfo::default() });
         self.caller().header("authorization", &format!("Bearer {token}"))
+    }
+}
+
+/// A server of this hub, on a port of its own. Its certificate is in the hub's directory.
+pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
+    let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
+    Config {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: Some(tls),
+        mode: Mode::Hub(HubMode {
+            secret_namespace: NAMESPACE.to_owned(),
+            hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
+            authentication: AuthenticationConfig::default(),
+            certificate: None,
+            ocm_integration: setup.ocm_integration,
+            list_control_plane: true,
+        }),
+        authorization: setup.authorization,
+        gates: setup.gates,
+        audit: setup.audit,
+        identity: setup.identity,
+        health: setup.health,
+        response_header_timeout: None,
+        allow_insecure_clusters: false,
+        allow_loopback_clusters: true,
+        limits: setup.limits,
+        shutdown_delay: Duration::ZERO,
+        shutdown_send_retry_after: setup.shutdown_send_retry_after,
+        poll: setup.poll,
     }
 }
 

@@ -64,7 +64,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
             json(StatusCode::OK, &shared.state().list(&select(namespace, plural, query)))
         }
         (method, path) if let Some(target) = Target::of(path) => {
-            let outcome = shared.state().handle(method, &target, &body);
+            let outcome = shared.state().handle(method, &target, query, &body);
             if *method != Method::GET {
                 shared.changed.send_replace(());
             }
@@ -72,9 +72,6 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
                 Ok((code, object)) => json(code, &object),
                 Err((code, message)) => failure(code, &message),
             }
-        }
-        (&Method::PATCH, ["api", "v1", "namespaces", namespace, "secrets", name]) => {
-            patch_secret(&shared, namespace, name, query, &body)
         }
         (&Method::GET, ["apis", "cluster.open-cluster-management.io", "v1", plural @ "managedclusters"]) => {
             managed_clusters(&shared, plural, query)
@@ -130,33 +127,6 @@ impl State {
     }
 }
 
-/// Merge patches only. As kube-apiserver does: a `resourceVersion` in the patch is a condition, `dryRun` stores nothing,
-/// and what changes nothing makes no new version.
-fn patch_secret(shared: &Shared, namespace: &str, name: &str, query: &str, patch: &[u8]) -> Answer {
-    let patch: Value = serde_json::from_slice(patch).unwrap();
-    let mut state = shared.state();
-    state.patches.push((query.to_owned(), patch.clone()));
-    let Some(before) = state.objects.get("secrets", namespace, name) else {
-        return failure(StatusCode::NOT_FOUND, &format!("secrets {name:?} not found"));
-    };
-    let mut after = before.clone();
-    json_patch::merge(&mut after, &patch);
-    if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
-        let words =
-            format!("Operation cannot be fulfilled on secrets {name:?}: the object has been modified");
-        return failure(StatusCode::CONFLICT, &words);
-    }
-    let dry = query_value(query, "dryRun").is_some_and(|value| value == "All");
-    if after != before && !dry {
-        state.objects.put("secrets", after);
-        after = state.objects.get("secrets", namespace, name).unwrap();
-        shared.changed.send_replace(());
-    }
-    // What the gateway asks for: the metadata alone.
-    let metadata = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": after["metadata"]});
-    json(StatusCode::OK, &metadata)
-}
-
 fn managed_clusters(shared: &Arc<Shared>, plural: &str, query: &str) -> Answer {
     let known = shared.state().managed_clusters;
     if !known {
@@ -187,6 +157,9 @@ fn select(namespace: &str, plural: &str, query: &str) -> Selection {
 
 fn watch(shared: &Arc<Shared>, selection: Selection, query: &str) -> Answer {
     let version = query_value(query, "resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    if !shared.state().objects.knows(version) {
+        return failure(StatusCode::GONE, "too old resource version");
+    }
     let (changed, cut) = (shared.changed.subscribe(), shared.cut.subscribe());
     let start = (Arc::clone(shared), selection, version, changed, cut);
     let events = stream::unfold(start, |(shared, selection, version, mut changed, mut cut)| async move {

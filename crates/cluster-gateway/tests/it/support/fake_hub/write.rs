@@ -1,5 +1,6 @@
 //! Creating, replacing and patching objects, as far as the gateway does it: conflicts are those of a real hub.
 
+use cluster_gateway::request::query_value;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -36,12 +37,16 @@ impl Target {
 pub(super) type Outcome = Result<(StatusCode, Value), (StatusCode, String)>;
 
 impl State {
-    /// Whether something has changed is for the caller to find out by the method.
-    pub(super) fn handle(&mut self, method: &Method, target: &Target, body: &[u8]) -> Outcome {
+    /// Whether something has changed is for the caller to find out by the method. As in kube-apiserver a
+    /// `resourceVersion` that is sent is a condition, and `dryRun` stores nothing.
+    pub(super) fn handle(&mut self, method: &Method, target: &Target, query: &str, body: &[u8]) -> Outcome {
         let Target { plural, namespace, name } = target;
         let sent: Value = serde_json::from_slice(body).unwrap_or_default();
         let name =
             name.as_deref().or_else(|| sent["metadata"]["name"].as_str()).unwrap_or_default().to_owned();
+        if *method == Method::PATCH && *plural == "secrets" {
+            self.patches.push((query.to_owned(), sent.clone()));
+        }
         let found = self.objects.get(plural, namespace, &name);
         let missing = || (StatusCode::NOT_FOUND, format!("{plural} {name:?} not found"));
         let object = match (method, found) {
@@ -55,6 +60,9 @@ impl State {
             _ => return Err((StatusCode::METHOD_NOT_ALLOWED, "not here".to_owned())),
         };
         let object = placed(object, namespace, &name);
+        if query_value(query, "dryRun").is_some_and(|value| value == "All") {
+            return Ok((StatusCode::OK, object));
+        }
         self.objects.put(plural, object);
         let code = if *method == Method::POST { StatusCode::CREATED } else { StatusCode::OK };
         Ok((code, self.objects.get(plural, namespace, &name).ok_or_else(missing)?))
@@ -68,7 +76,7 @@ fn replaced(found: &Value, sent: Value) -> Result<Value, (StatusCode, String)> {
 
 fn patched(mut found: Value, sent: &Value) -> Result<Value, (StatusCode, String)> {
     same_version(&found, sent)?;
-    merge(&mut found, sent);
+    json_patch::merge(&mut found, sent);
     Ok(found)
 }
 
@@ -78,20 +86,6 @@ fn same_version(found: &Value, sent: &Value) -> Result<(), (StatusCode, String)>
         return Ok(());
     }
     Err((StatusCode::CONFLICT, "the object has been modified".to_owned()))
-}
-
-/// RFC 7386.
-fn merge(target: &mut Value, patch: &Value) {
-    let Some(patch) = patch.as_object() else { return *target = patch.clone() };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in patch {
-        match value {
-            Value::Null => drop(target.as_object_mut().map(|fields| fields.remove(key))),
-            value => merge(&mut target[key], value),
-        }
-    }
 }
 
 fn placed(mut object: Value, namespace: &str, name: &str) -> Value {

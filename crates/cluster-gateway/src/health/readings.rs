@@ -1,12 +1,12 @@
 //! Health of members, for the metrics.
 
-use crate::record::{Gauge, LabelPairs};
+use crate::record::{LabelPairs, Reading, ReadingKind};
 use crate::registry::{Snapshot, Upstream};
 use crate::transport::State;
 
 /// What is known of the members in `snapshot`: one series each, for those of which something is known.
 #[must_use]
-pub fn gauges(snapshot: &Snapshot) -> [Gauge; 3] {
+pub fn readings(snapshot: &Snapshot) -> [Reading; 3] {
     let mut states = State::ALL.map(|state| (state, 0));
     let (mut healthy, mut latencies) = (Vec::new(), Vec::new());
     for cluster in snapshot.iter() {
@@ -25,17 +25,20 @@ pub fn gauges(snapshot: &Snapshot) -> [Gauge; 3] {
         }
     }
     [
-        Gauge {
+        Reading {
+            kind: ReadingKind::Gauge,
             name: "cluster_gateway_cluster_states",
             help: "Usable clusters, by state: open means that they cannot be reached and requests are answered 503",
             values: states.map(|(state, count)| (label("state", state.as_str()), count)).to_vec(),
         },
-        Gauge {
+        Reading {
+            kind: ReadingKind::Gauge,
             name: "cluster_gateway_cluster_healthy",
             help: "Whether a cluster is healthy (1) or not (0), of those of which it is known",
             values: healthy,
         },
-        Gauge {
+        Reading {
+            kind: ReadingKind::Gauge,
             name: "cluster_gateway_cluster_probe_latency_microseconds",
             help: "From the last probe of a cluster to the head of its answer",
             values: latencies,
