@@ -32,6 +32,10 @@ pub(super) struct Breaker {
     failures: AtomicU32,
     /// When the next dial may be tried, in ms since `begun`; [`CLOSED`]: any.
     trial_at: AtomicU64,
+    /// Whether somebody has been let through and nothing has been heard of it.
+    trying: AtomicBool,
+    /// Trials that have failed in a row.
+    trials: AtomicU32,
     /// Whether a connection has ever been made.
     reached: AtomicBool,
     opened: ArcSwapOption<Opened>,
@@ -55,6 +59,8 @@ impl Breaker {
             begun: Instant::now(),
             failures: AtomicU32::new(0),
             trial_at: AtomicU64::new(CLOSED),
+            trying: AtomicBool::new(false),
+            trials: AtomicU32::new(0),
             reached: AtomicBool::new(false),
             opened: ArcSwapOption::empty(),
             writing: Mutex::new(()),
@@ -73,6 +79,7 @@ impl Breaker {
         let next = now + millis(LONGEST_PAUSE);
         if now >= at && self.trial_at.compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         {
+            self.trying.store(true, Ordering::Release);
             return Ok(());
         }
         match self.opened.load_full() {
@@ -90,6 +97,8 @@ impl Breaker {
         let _writing = lock(&self.writing);
         self.reached.store(true, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
+        self.trials.store(0, Ordering::Relaxed);
+        self.trying.store(false, Ordering::Relaxed);
         self.trial_at.store(CLOSED, Ordering::Release);
         self.opened.store(None);
     }
@@ -102,20 +111,28 @@ impl Breaker {
         if failures < THRESHOLD {
             return;
         }
-        let since = self.opened.load().as_ref().map_or_else(SystemTime::now, |opened| opened.since);
+        let before = self.opened.load().as_ref().map(|opened| opened.since);
+        let since = before.unwrap_or_else(SystemTime::now);
         self.opened.store(Some(Arc::new(Opened { since, failures, cause: cause.to_owned() })));
+        let trials = match (before, self.trying.swap(false, Ordering::AcqRel)) {
+            (None, _) => 0,
+            (Some(_), true) => self.trials.load(Ordering::Relaxed).saturating_add(1),
+            // One of those that were under way when it opened: it says nothing new.
+            (Some(_), false) => return,
+        };
+        self.trials.store(trials, Ordering::Relaxed);
         let pause = match self.reached.load(Ordering::Relaxed) {
-            true => FIRST_PAUSE.saturating_mul(1 << (failures - THRESHOLD).min(8)).min(LONGEST_PAUSE),
+            true => FIRST_PAUSE.saturating_mul(1 << trials.min(8)).min(LONGEST_PAUSE),
             // A cluster that has just been registered is often about to be there.
             false => FIRST_PAUSE,
         };
         self.trial_at.store(self.now() + millis(pause), Ordering::Release);
     }
 
-    /// Makes a trial due now. Has no effect on a closed breaker.
+    /// Makes a trial due now, unless one is under way. Has no effect on a closed breaker.
     pub(super) fn let_one_through(&self) {
         let _writing = lock(&self.writing);
-        if self.trial_at.load(Ordering::Relaxed) != CLOSED {
+        if self.trial_at.load(Ordering::Relaxed) != CLOSED && !self.trying.load(Ordering::Acquire) {
             self.trial_at.store(self.now(), Ordering::Release);
         }
     }
@@ -189,6 +206,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rule_126_one_at_a_time_is_let_through_when_a_trial_is_due() {
         let breaker = opened();
+        // Others that were dialling when it opened.
+        (0..50).for_each(|_| breaker.failed(CAUSE));
         assert_eq!(seconds(&breaker), 1);
         advance(FIRST_PAUSE).await;
         assert!(breaker.admit().is_ok());
@@ -235,6 +254,8 @@ mod tests {
         assert_eq!(seconds(&breaker), 1);
         breaker.let_one_through();
         assert!(breaker.admit().is_ok() && breaker.admit().is_err());
+        breaker.let_one_through();
+        assert!(breaker.admit().is_err(), "one is under way");
     }
 
     #[tokio::test(start_paused = true)]

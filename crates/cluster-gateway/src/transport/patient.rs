@@ -92,3 +92,58 @@ impl AsyncWrite for Patient {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use socket2::SockRef;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(9);
+
+    /// A connection with the limit, and its peer.
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (here, there) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let here = here.unwrap();
+        SockRef::from(&here).set_tcp_user_timeout(Some(LIMIT)).unwrap();
+        (Stream::Plain(BufReader::new(here)), there.unwrap().0)
+    }
+
+    fn limit(patient: &Patient) -> Option<Duration> {
+        let Stream::Plain(socket) = &patient.stream else { panic!("not encrypted") };
+        SockRef::from(socket.get_ref()).tcp_user_timeout().unwrap().filter(|limit| !limit.is_zero())
+    }
+
+    #[tokio::test]
+    async fn rule_189_an_upgraded_connection_waits_for_a_peer_that_may_have_stopped_reading() {
+        let (stream, mut peer) = pair().await;
+        let mut patient = Patient::of_streams(stream);
+        patient.write_all(&[0; BUFFERED]).await.unwrap();
+        assert_eq!(limit(&patient), Some(LIMIT));
+        // What comes from the peer says nothing about what it has read.
+        peer.write_all(b"output").await.unwrap();
+        patient.read_exact(&mut [0; 6]).await.unwrap();
+        patient.write_all(&[0]).await.unwrap();
+        assert_eq!(limit(&patient), None);
+    }
+
+    #[tokio::test]
+    async fn rule_128_answers_show_that_requests_were_read() {
+        let (stream, mut peer) = pair().await;
+        let mut patient = Patient::of_answers(stream);
+        for _ in 0..4 {
+            patient.write_all(&[0; BUFFERED]).await.unwrap();
+            peer.write_all(b"answer").await.unwrap();
+            patient.read_exact(&mut [0; 6]).await.unwrap();
+        }
+        assert_eq!(limit(&patient), Some(LIMIT));
+        patient.write_all(&[0; BUFFERED + 1]).await.unwrap();
+        assert_eq!(limit(&patient), None);
+    }
+}

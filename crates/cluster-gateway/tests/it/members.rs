@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_gateway::config::FeatureGates;
+use cluster_gateway::config::{Config, FeatureGates};
 use cluster_gateway::health::HealthConfig;
 use cluster_gateway::serve::Server;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::support::caller::Caller;
 use crate::support::gate::{Gate, Way};
 use crate::support::world::{NAMESPACE, PROXY, Setup, World, until};
 
@@ -217,4 +218,28 @@ async fn a_member_that_says_that_it_is_not_ready_is_unhealthy_and_still_served()
     for _ in 0..10 {
         assert_eq!(caller.get(&format!("{CG}/sick/proxy/plain")).await.status, 500);
     }
+}
+
+#[tokio::test]
+async fn rule_120_rule_188_only_ordinary_requests_are_cut_when_no_answer_begins() {
+    let world = World::start().await;
+    let config = Config { response_header_timeout: Some(Duration::from_millis(100)), ..world.config.clone() };
+    let server = Server::start(config).await.unwrap();
+    server.ready().await;
+    let caller = Caller::new(server.address(), &world.serving.der());
+    let caller = caller.certificate(&world.front_proxy.client("front-proxy-client"));
+    let caller = caller.header("x-remote-user", "admin").header("x-remote-group", "system:masters");
+    let watch = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.get(&format!("{PROXY}/slow-head?watch=true")).await }
+    });
+    until(|| async {
+        world.member.recorder.requests().iter().any(|seen| seen.target.contains("watch=true"))
+    })
+    .await;
+    let answer = caller.get(&format!("{PROXY}/slow-head")).await;
+    assert_eq!(answer.status, 504);
+    assert!(answer.message().contains("not begun to answer within 100ms"), "{}", answer.message());
+    assert!(!watch.is_finished());
+    watch.abort();
 }
