@@ -155,7 +155,7 @@ impl Breaker {
 
     /// Milliseconds since it was made; never [`CLOSED`].
     fn now(&self) -> u64 {
-        millis(self.begun.elapsed()).max(CLOSED + 1)
+        millis(self.begun.elapsed()) + CLOSED + 1
     }
 }
 
