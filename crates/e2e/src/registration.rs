@@ -54,7 +54,14 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "Role",
             "metadata": {"name": "cluster-gateway", "namespace": NAMESPACE},
-            "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]}],
+            "rules": [
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]},
+                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+                {
+                    "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+                    "resourceNames": ["cluster-gateway-health"], "verbs": ["get", "update"],
+                },
+            ],
         },
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",

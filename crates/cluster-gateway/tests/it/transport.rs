@@ -1,6 +1,7 @@
 //! Transports against a fake member.
 
 mod addresses;
+mod breaker;
 mod errors;
 mod frames;
 mod konnectivity;

@@ -10,6 +10,7 @@ mod direct;
 mod documents;
 mod failures;
 mod harness;
+mod dead_members;
 mod health;
 mod identity;
 mod informers;
