@@ -114,7 +114,7 @@ fn measure(options: &Options, gateway: &Path) -> Result<()> {
         // The others are worth having all the same.
         if let Err(error) = case.run(&rig, &mut report) {
             eprintln!("bench: case {case:?} failed: {error:#}");
-            report.condition(format!("The case {case:?} failed and is missing: {}.", error.root_cause()));
+            report.condition(format!("The case {case:?} failed, its part is missing or not whole: {error}."));
             failed.push(case);
         }
     }
