@@ -8,5 +8,6 @@ pub(crate) mod fake_webhook;
 pub(crate) mod fake_member;
 pub(crate) mod caller;
 pub(crate) mod frames;
+pub(crate) mod member_frames;
 pub(crate) mod session;
 pub(crate) mod world;

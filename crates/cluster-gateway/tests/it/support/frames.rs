@@ -14,6 +14,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
@@ -47,6 +48,12 @@ impl Frames {
 }
 
 impl Reader {
+    /// The reason of the server's GOAWAY. `None`: it closed the connection without one.
+    pub(crate) async fn goaway(&mut self) -> Option<u32> {
+        let frame = self.find(|frame| frame.kind == GOAWAY && frame.payload[4..8] != [0; 4]).await?;
+        Some(u32::from_be_bytes(frame.payload[4..8].try_into().unwrap()))
+    }
+
     /// `None`: the server has closed the connection.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];

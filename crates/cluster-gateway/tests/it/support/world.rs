@@ -37,6 +37,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// Whether members may be on this machine, as all fake ones are.
+    pub(crate) allow_loopback: bool,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -51,6 +53,7 @@ impl Default for Setup<'_> {
             poll: Duration::from_secs(10),
             audit: None,
             ocm_integration: false,
+            allow_loopback: true,
             certificate: None,
         }
     }
@@ -106,7 +109,7 @@ impl World {
             audit: setup.audit,
             identity: setup.identity,
             allow_insecure_clusters: false,
-            allow_loopback_clusters: true,
+            allow_loopback_clusters: setup.allow_loopback,
             shutdown_delay: Duration::ZERO,
             poll: setup.poll,
         };
@@ -116,7 +119,8 @@ impl World {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
         }
-        world.ready().await;
+        let expected = if setup.allow_loopback { 200 } else { 500 };
+        world.ready(expected).await;
         world
     }
 
@@ -160,14 +164,25 @@ impl World {
         }
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, expected: u16) {
         let caller = self.nobody();
         until(|| async { caller.get("/readyz").await.status == 200 }).await;
-        until(|| async { self.masters().get(&format!("{PROXY}/plain")).await.status == 200 }).await;
+        until(|| async {
+            let answer = self.masters().get(&format!("{PROXY}/plain")).await;
+            answer.status == expected && !answer.message().contains("no such cluster")
+        })
+        .await;
     }
 
     fn caller(&self) -> Caller {
         Caller::new(self.server.address(), &self.serving.der())
+    }
+
+    /// Waits until the gateway knows the cluster `name`.
+    pub(crate) async fn listed(&self, name: &str) {
+        let (clusters, _) = PROXY.split_once("/m/").unwrap();
+        let (caller, path) = (self.masters(), format!("{clusters}/{name}"));
+        until(|| async { caller.get(&path).await.status == 200 }).await;
     }
 
     /// Without any credential.

@@ -3,99 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_gateway::transport::{
-    Endpoint, Peer, Transport, TransportError, TransportOptions, TransportSpec, Verification,
-};
+use cluster_gateway::transport::{Transport, TransportError, TransportOptions};
 use http_body_util::BodyExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::{get, options};
-use crate::support::fake_member::{TestCa, server_config};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_HEADERS: u8 = 4;
-const END_STREAM: u8 = 1;
-/// HPACK of `:status: 200`.
-const STATUS_200: &[u8] = &[0x88];
-
-/// A member that the test plays itself, one connection after the other.
-struct Raw {
-    listener: TcpListener,
-    tls: TlsAcceptor,
-}
-
-/// A connection whose preface has been read.
-struct Connection(TlsStream<TcpStream>);
-
-impl Raw {
-    async fn start() -> Self {
-        let ca = TestCa::new("raw");
-        let config = server_config(&ca.server(&["127.0.0.1"]), None, &[b"h2"]);
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), tls: TlsAcceptor::from(config) }
-    }
-
-    fn transport(&self, options: TransportOptions) -> Arc<Transport> {
-        let port = self.listener.local_addr().unwrap().port();
-        let spec = TransportSpec {
-            endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
-            verification: Verification::Insecure,
-            server_name: None,
-            client_certificate: None,
-            peer: Peer::Member,
-        };
-        Arc::new(Transport::new(spec, Arc::new(options)))
-    }
-
-    async fn accept(&self) -> Connection {
-        let (socket, _) = self.listener.accept().await.unwrap();
-        let mut stream = self.tls.accept(socket).await.unwrap();
-        stream.read_exact(&mut [0; 24]).await.unwrap();
-        let mut connection = Connection(stream);
-        connection.write(SETTINGS, 0, 0, &[]).await;
-        connection
-    }
-}
-
-impl Connection {
-    async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.0.write_all(&frame).await.unwrap();
-        self.0.flush().await.unwrap();
-    }
-
-    /// Reads frames until one opens a stream; returns the stream.
-    async fn request(&mut self) -> u32 {
-        loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            self.0.read_exact(&mut vec![0; length as usize]).await.unwrap();
-            if head[3] == HEADERS {
-                return u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-            }
-        }
-    }
-
-    async fn answer(&mut self, stream: u32) {
-        self.write(HEADERS, END_HEADERS, stream, STATUS_200).await;
-        self.write(DATA, END_STREAM, stream, b"answer").await;
-    }
-
-    /// Reads until the gateway has closed the connection.
-    async fn closed(mut self) {
-        let _ = self.0.read_to_end(&mut Vec::new()).await;
-    }
-}
+use crate::support::frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM};
+use crate::support::member_frames::{Raw, STATUS_200};
 
 fn send(transport: &Arc<Transport>) -> tokio::task::JoinHandle<Result<String, TransportError>> {
     let transport = Arc::clone(transport);
