@@ -50,7 +50,7 @@ pub(super) async fn head(socket: &mut TlsStream<TcpStream>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rule_171_rule_251_a_member_s_redirect_is_handed_on_and_not_followed() {
+async fn rule_171_rule_186_rule_251_a_member_s_redirect_is_handed_on_and_not_followed() {
     let canary = Canary::start().await;
     for protocols in [Protocols::Both, Protocols::Http1] {
         let world =
@@ -76,8 +76,7 @@ async fn rule_171_rule_251_a_member_s_redirect_is_handed_on_and_not_followed() {
                 socket.write_all(request.as_bytes()).await.unwrap();
                 socket.flush().await.unwrap();
                 let head = head(&mut socket).await;
-                assert!(head.starts_with(&format!("http/1.1 {code}")), "{head}");
-                assert!(head.contains(&format!("location: {location}")), "{head}");
+                assert!(head.starts_with("http/1.1 500") && !head.contains("location"), "{head}");
             }
         }
     }
