@@ -12,14 +12,16 @@ mod audit;
 mod compat;
 mod gates;
 mod hub;
+mod konnectivity;
+mod limits;
 mod options;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
-    StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
@@ -28,8 +30,10 @@ use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::certificate::CertificateConfig;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
+use crate::limits::LimitsConfig;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
+use crate::transport::ProxyServerConfig;
 
 /// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
@@ -55,8 +59,14 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
+    /// How much may be under way at once, and for how long.
+    pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
+    /// Whether the socket then stays open, answering 429, until the open requests are through (rule 133).
+    pub shutdown_send_retry_after: bool,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
     /// to 10 s (rule 56).
     pub poll: Duration,
@@ -128,6 +138,8 @@ struct Common {
     gates: FeatureGates,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
+    konnectivity: Option<ProxyServerConfig>,
+    limits: LimitsConfig,
 }
 
 impl Common {
@@ -149,6 +161,8 @@ impl Common {
             }),
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
+            konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),
+            limits: limits::limits(&options.limits, mistakes),
         }
     }
 }

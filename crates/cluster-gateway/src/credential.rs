@@ -6,6 +6,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use rustls::sign::CertifiedKey;
 
+mod facts;
+
+pub use facts::CredentialFacts;
+
 /// A cluster's credential, ready for use.
 #[derive(Clone)]
 pub enum Credential {
@@ -96,6 +100,16 @@ impl Credential {
             Self::X509(_) => {
                 headers.remove(header::AUTHORIZATION);
             }
+        }
+    }
+
+    /// Whether both prove the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(own), Self::Token(other)) => own == other,
+            (Self::X509(own), Self::X509(other)) => own == other,
+            _ => false,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
+use crate::limits::LimitsConfig;
 use crate::record::{Recorder, Served};
 use crate::registry::ClustersDirectory;
 use crate::serve::Server;
@@ -152,7 +153,10 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: None,
+        limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
+        shutdown_send_retry_after: false,
         poll: Duration::from_secs(10),
     })
 }

@@ -17,7 +17,7 @@ use self::fake_member::{FakeMember, Options, Protocols};
 use super::*;
 use crate::credential::Credential;
 use crate::transport::{
-    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 
 const BOTH: [Protocols; 2] = [Protocols::Both, Protocols::Http1];
@@ -30,6 +30,7 @@ fn upstream(member: &FakeMember) -> Upstream {
     let port = member.address.port();
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
+        route: Route::Direct,
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
@@ -55,8 +56,9 @@ fn outbound<'o>(
     method: &'o Method,
     path: &'o str,
     query: Option<&'o str>,
+    hop: &'o Hop,
 ) -> Outbound<'o> {
-    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway }
+    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway, hop }
 }
 
 /// Forwards to `path`; the request's own path does not matter.
@@ -68,7 +70,7 @@ async fn send(
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    outbound(upstream, &method, path, uri.query()).forward(parts, body, peer()).await
+    outbound(upstream, &method, path, uri.query(), &Hop::default()).forward(parts, body, peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

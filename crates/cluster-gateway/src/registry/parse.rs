@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Cluster, Entry, Unusable, Upstream};
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialFacts};
 use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
-use crate::transport::{EndpointUrl, Peer, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
+};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -43,6 +45,7 @@ impl ClusterPolicy {
         let annotations = own(metadata.annotations.unwrap_or_default());
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
+        let resource_version = metadata.resource_version.unwrap_or_default();
         let mut cluster = Cluster {
             identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
@@ -58,15 +61,22 @@ impl ClusterPolicy {
             managed_cluster,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            version: resource_version.parse().unwrap_or_default(),
+            resource_version,
             address: data.text("endpoint").ok().flatten(),
-            ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
+            ca_bundle: data.ca_bundle().map(|(_, pem)| kept(previous, pem)),
             proxy_url: data.text("proxy-url").ok().flatten(),
+            credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
+            in_flight: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight)),
         };
+        let credential = credential(&cluster, &data).map(|credential| same(previous, credential));
+        cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
-            None => self.upstream(&cluster, &data, previous).map_err(Unusable),
+            None => credential
+                .and_then(|credential| self.upstream(&cluster, credential, &data, previous))
+                .map_err(Unusable),
         };
         cluster
     }
@@ -74,25 +84,29 @@ impl ClusterPolicy {
     fn upstream(
         &self,
         cluster: &Cluster,
+        credential: Credential,
         data: &Data,
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
-        let credential = credential(cluster, data)?;
         check_endpoint_type(cluster)?;
-        let url = self.endpoint(data)?;
+        let (url, route) = self.location(cluster, data)?;
         let insecure = self.insecure(cluster, &url)?;
         let verification = match data.ca_bundle() {
             _ if insecure => Verification::Insecure,
             Some((key, pem)) => {
                 pki::certificates(pem).map_err(|error| format!("key \"{key}\" {error}"))?;
-                Verification::Bundle(pem.into())
+                Verification::Bundle(cluster.ca_bundle.clone().unwrap_or_else(|| pem.into()))
             }
             None => Verification::SystemRoots,
         };
         let spec = TransportSpec {
             endpoint: url.endpoint,
             verification,
-            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
+            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match route {
+                Route::Direct => None,
+                Route::Konnectivity => Some(SERVER_NAME.to_owned()),
+            }),
+            route,
             client_certificate: credential.client_certificate().cloned(),
             peer: Peer::Member,
         };
@@ -113,6 +127,19 @@ impl ClusterPolicy {
             Some(Ok(previous)) => rules.inheriting(previous),
             _ => rules,
         })
+    }
+
+    fn location(&self, cluster: &Cluster, data: &Data) -> Result<(EndpointUrl, Route), String> {
+        if cluster.endpoint_type == EndpointType::Const {
+            return self.endpoint(data).map(|url| (url, Route::Direct));
+        }
+        if self.transport.konnectivity.is_none() {
+            return Err(format!(
+                "label {LABEL_ENDPOINT_TYPE} says ClusterProxy, but the gateway knows no konnectivity proxy server; run \
+                 it with --proxy-host, --proxy-ca-cert, --proxy-cert and --proxy-key"
+            ));
+        }
+        Ok((EndpointUrl::behind_agent(&cluster.name), Route::Konnectivity))
     }
 
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
@@ -158,6 +185,19 @@ fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Tra
     (upstream.transport.spec() == spec).then(|| Arc::clone(&upstream.transport))
 }
 
+/// A CA bundle. While it is equal, the copy of before is used: the transport has that one, too.
+fn kept(previous: Option<&Cluster>, pem: &[u8]) -> Arc<[u8]> {
+    let before = previous.and_then(|previous| previous.ca_bundle.as_ref());
+    before.filter(|before| before.as_ref() == pem).map_or_else(|| pem.into(), Arc::clone)
+}
+
+/// A credential. While it is equal, the copy of before is used: the history holds that one, too.
+fn same(previous: Option<&Cluster>, credential: Credential) -> Credential {
+    let before =
+        previous.and_then(|previous| previous.upstream.as_ref().ok()).map(|upstream| &upstream.credential);
+    before.filter(|before| before.is_same(&credential)).cloned().unwrap_or(credential)
+}
+
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them
 /// (`kubectl.kubernetes.io/last-applied-configuration`) can hold the whole Secret.
 pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -192,11 +232,6 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         return Err(format!(
             "label {LABEL_ENDPOINT_TYPE} has the unknown value \"{value}\"; expected Const or ClusterProxy"
         ));
-    }
-    if cluster.endpoint_type == EndpointType::ClusterProxy {
-        return Err(
-            "endpoints of type ClusterProxy (konnectivity) are not supported by this version".to_owned()
-        );
     }
     if cluster.proxy_url.is_some() {
         return Err("key \"proxy-url\" is not supported by this version".to_owned());

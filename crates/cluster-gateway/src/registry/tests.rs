@@ -11,7 +11,9 @@ use super::*;
 use crate::credential::Credential;
 use crate::transport::Verification;
 
+mod history;
 mod managed;
+mod tunnelled;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {
     let labels =

@@ -15,6 +15,7 @@ use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::registry::ClustersDirectory;
 use cluster_gateway::serve::Server;
 use rustls::pki_types::CertificateDer;
@@ -85,7 +86,10 @@ impl Files {
             identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            konnectivity: None,
+            limits: LimitsConfig::default(),
             shutdown_delay: Duration::ZERO,
+            shutdown_send_retry_after: false,
             poll: POLL,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::Request;
 use tokio::io::AsyncWriteExt;
@@ -16,6 +16,7 @@ async fn error(host: &str, port: u16, allow_loopback: bool, upgrade: bool) -> St
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: host.into(), port },
         verification: Verification::Insecure,
+        route: Route::Direct,
         server_name: None,
         client_certificate: None,
         peer: Peer::Member,

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Peer, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportError, TransportOptions, TransportSpec,
+    Verification,
 };
 use http::Request;
 use num_bigint::BigUint;
@@ -131,6 +132,7 @@ async fn member(certificate: Arc<CertifiedKey>, ca: &str) -> Result<(), Transpor
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
         verification: Verification::Bundle(ca.as_bytes().into()),
+        route: Route::Direct,
         server_name: None,
         client_certificate: None,
         peer: Peer::Member,

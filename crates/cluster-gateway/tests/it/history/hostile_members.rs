@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::floods::{Bystander, name};
 use crate::support::frames::{CONTINUATION, DATA, END_HEADERS, HEADERS, PING, SETTINGS, frame, literal};
-use crate::support::member_frames::{Connection, Raw, STATUS_200};
 use crate::support::world::World;
+use crate::transport::frames::{Connection, Raw, STATUS_200};
 
 const PUSH_PROMISE: u8 = 5;
 const MOST: usize = 64 << 20;
