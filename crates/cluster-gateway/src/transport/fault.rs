@@ -144,6 +144,14 @@ impl TransportError {
         ))
     }
 
+    /// An answer with more kinds of headers than are taken.
+    pub(super) fn too_many_headers(spec: &TransportSpec, most: usize) -> Self {
+        let member = spec.endpoint.authority();
+        Self::Exchange(format!(
+            "{member} has answered with more than {most} different headers; see what runs there"
+        ))
+    }
+
     /// A connection that broke under a request.
     pub(super) fn exchange(spec: &TransportSpec, error: &(dyn Error + 'static)) -> Self {
         let member = spec.endpoint.authority();

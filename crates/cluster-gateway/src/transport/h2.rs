@@ -43,6 +43,8 @@ const SMALL_FRAMES: usize = STREAM_WINDOW as usize * 256;
 const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of the head of one answer.
 const MAX_HEAD: u32 = 1024 * 1024;
+/// Kinds of headers of one answer: a map of headers that is fuller than full panics, and ours go into the same map.
+const MAX_HEADERS: usize = 1024;
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
@@ -201,6 +203,9 @@ pub(super) async fn send(
     let slot = Arc::new(slot);
     let upload = (!end).then(|| upload::start(body, stream, Arc::clone(&slot)));
     match pool.within_header_timeout(limit, answer).await? {
+        Ok(response) if response.headers().keys_len() > MAX_HEADERS => {
+            Err(TransportError::too_many_headers(pool.spec(), MAX_HEADERS).into())
+        }
         Ok(response) => {
             let body = |stream| Body::received(stream).holding(slot);
             let response = response.map(body);

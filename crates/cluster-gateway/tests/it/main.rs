@@ -8,6 +8,7 @@ mod audit;
 mod authn;
 mod authz;
 mod health;
+mod history;
 mod certificate;
 mod hub;
 mod konnectivity;

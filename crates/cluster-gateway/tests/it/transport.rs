@@ -3,7 +3,7 @@
 mod addresses;
 mod breaker;
 mod errors;
-mod frames;
+pub(crate) mod frames;
 mod konnectivity;
 mod http1;
 mod pool;

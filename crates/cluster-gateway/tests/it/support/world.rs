@@ -43,6 +43,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// Whether members may be on this machine, as all fake ones are.
+    pub(crate) allow_loopback: bool,
     /// The proxy server of clusters without an address.
     pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
@@ -62,6 +64,7 @@ impl Default for Setup<'_> {
             audit: None,
             health: HealthConfig::default(),
             ocm_integration: false,
+            allow_loopback: true,
             konnectivity: None,
             certificate: None,
         }
@@ -103,7 +106,7 @@ impl World {
         let leaf = serving.server(&["localhost"]);
         std::fs::write(hub.dir().join("tls.crt"), &leaf.certificate).unwrap();
         std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
-        let certificate = setup.certificate.take();
+        let (certificate, allow_loopback) = (setup.certificate.take(), setup.allow_loopback);
         let config = config(&hub, setup);
         let server = Server::start(config.clone()).await.unwrap();
         let world = Self { hub, member, server, config, front_proxy, clients, serving };
@@ -111,7 +114,8 @@ impl World {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
         }
-        world.ready().await;
+        let expected = if allow_loopback { 200 } else { 500 };
+        world.ready(expected).await;
         world
     }
 
@@ -155,14 +159,25 @@ impl World {
         }
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, expected: u16) {
         let caller = self.nobody();
         until(|| async { caller.get("/readyz").await.status == 200 }).await;
-        until(|| async { self.masters().get(&format!("{PROXY}/plain")).await.status == 200 }).await;
+        until(|| async {
+            let answer = self.masters().get(&format!("{PROXY}/plain")).await;
+            answer.status == expected && !answer.message().contains("no such cluster")
+        })
+        .await;
     }
 
     fn caller(&self) -> Caller {
         Caller::new(self.server.address(), &self.serving.der())
+    }
+
+    /// Waits until the gateway knows the cluster `name`.
+    pub(crate) async fn listed(&self, name: &str) {
+        let (clusters, _) = PROXY.split_once("/m/").unwrap();
+        let (caller, path) = (self.masters(), format!("{clusters}/{name}"));
+        until(|| async { caller.get(&path).await.status == 200 }).await;
     }
 
     /// Without any credential.
@@ -210,7 +225,7 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         health: setup.health,
         response_header_timeout: None,
         allow_insecure_clusters: false,
-        allow_loopback_clusters: true,
+        allow_loopback_clusters: setup.allow_loopback,
         konnectivity: setup.konnectivity,
         limits: setup.limits,
         shutdown_delay: Duration::ZERO,

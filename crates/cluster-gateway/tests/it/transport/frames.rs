@@ -26,22 +26,28 @@ const WINDOW_UPDATE: u8 = 8;
 const END_HEADERS: u8 = 4;
 const END_STREAM: u8 = 1;
 /// HPACK of `:status: 200`.
-const STATUS_200: &[u8] = &[0x88];
+pub(crate) const STATUS_200: &[u8] = &[0x88];
 
 /// A member that the test plays itself, one connection after the other.
-struct Raw {
+pub(crate) struct Raw {
+    pub(crate) ca: TestCa,
     listener: TcpListener,
     tls: TlsAcceptor,
 }
 
 /// A connection whose preface has been read.
-struct Connection(TlsStream<TcpStream>);
+pub(crate) struct Connection(TlsStream<TcpStream>);
 
 impl Raw {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let ca = TestCa::new("raw");
         let config = server_config(&ca.server(&["127.0.0.1"]), None, &[b"h2"]);
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), tls: TlsAcceptor::from(config) }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { ca, listener, tls: TlsAcceptor::from(config) }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("https://{}", self.listener.local_addr().unwrap())
     }
 
     fn transport(&self, options: TransportOptions) -> Arc<Transport> {
@@ -57,7 +63,7 @@ impl Raw {
         Arc::new(Transport::new(spec, Arc::new(options)))
     }
 
-    async fn accept(&self) -> Connection {
+    pub(crate) async fn accept(&self) -> Connection {
         self.accept_with(&[]).await
     }
 
@@ -76,6 +82,13 @@ impl Raw {
 const ONE_STREAM: &[u8] = &[0, 3, 0, 0, 0, 1];
 
 impl Connection {
+    /// # Errors
+    /// If the gateway has closed the connection.
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
+    }
+
     async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = vec![length[1], length[2], length[3], kind, flags];
@@ -105,7 +118,7 @@ impl Connection {
     }
 
     /// Reads frames until one opens a stream; returns the stream.
-    async fn request(&mut self) -> u32 {
+    pub(crate) async fn request(&mut self) -> u32 {
         self.find(HEADERS).await.0
     }
 
