@@ -13,6 +13,7 @@ mod compat;
 mod gates;
 mod health;
 mod hub;
+mod konnectivity;
 mod limits;
 mod options;
 mod standalone;
@@ -21,7 +22,7 @@ pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    LimitOptions, OidcOptions, StandaloneOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
@@ -34,6 +35,7 @@ use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::limits::LimitsConfig;
 use crate::registry::ClustersDirectory;
 use crate::server::TlsFiles;
+use crate::transport::ProxyServerConfig;
 
 /// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
@@ -63,6 +65,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
     pub response_header_timeout: Option<Duration>,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
     /// How much may be under way at once, and for how long.
     pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
@@ -142,6 +146,7 @@ struct Common {
     identity: IdentityConfig,
     health: HealthConfig,
     response_header_timeout: Option<Duration>,
+    konnectivity: Option<ProxyServerConfig>,
     limits: LimitsConfig,
 }
 
@@ -168,6 +173,7 @@ impl Common {
             gates,
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
+            konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),
             limits: limits::limits(&options.limits, mistakes),
         }
     }

@@ -21,6 +21,10 @@ pub struct Keepalive {
     /// Nothing has come for half an interval.
     silent: bool,
     asked: bool,
+    /// Pause after a ping that found silence, if it is another than `interval`.
+    again: Option<Duration>,
+    /// That pause is being made.
+    quiet: bool,
 }
 
 impl Keepalive {
@@ -36,13 +40,31 @@ impl Keepalive {
             timer: Box::pin(sleep(interval / 2)),
             silent: false,
             asked: false,
+            again: None,
+            quiet: false,
         }
+    }
+
+    /// Pings again only after `pause` while nothing comes but the answers to pings. For peers that take pings for abuse.
+    #[must_use]
+    pub fn and_again_after(mut self, pause: Duration) -> Self {
+        self.again = Some(pause);
+        self
     }
 
     /// Ready once the peer counts as gone.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.asked && matches!(self.pings.poll_pong(cx), Poll::Ready(Ok(_))) {
+                self.listen();
+                if let Some(pause) = self.again {
+                    self.quiet = true;
+                    self.silent = true;
+                    self.heard.store(false, Ordering::Relaxed);
+                    self.timer.as_mut().reset(Instant::now() + pause);
+                }
+            }
+            if self.quiet && self.heard.swap(false, Ordering::Relaxed) {
                 self.listen();
             }
             ready!(self.timer.as_mut().poll(cx));
@@ -64,6 +86,7 @@ impl Keepalive {
 
     fn listen(&mut self) {
         self.asked = false;
+        self.quiet = false;
         self.silent = false;
         self.timer.as_mut().reset(Instant::now() + self.interval / 2);
     }

@@ -30,7 +30,7 @@ use crate::proxy::Hop;
 use crate::record::Recorder;
 use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::server::{Handler, Listener, TlsReloader};
-use crate::transport::{AddressPolicy, TransportOptions};
+use crate::transport::{AddressPolicy, ProxyServer, TransportOptions};
 
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
 const DRAIN: Duration = Duration::from_secs(60);
@@ -253,7 +253,9 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let response_header_timeout = config.response_header_timeout;
-    let transport = TransportOptions { addresses, response_header_timeout, ..TransportOptions::default() };
+    let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
+    let transport =
+        TransportOptions { addresses, konnectivity, response_header_timeout, ..TransportOptions::default() };
     let policy = ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),

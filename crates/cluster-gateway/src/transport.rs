@@ -25,7 +25,9 @@ mod endpoint;
 mod fault;
 mod h1;
 mod h2;
+mod hop;
 mod idle;
+mod konnectivity;
 mod options;
 mod patient;
 mod peer;
@@ -33,6 +35,7 @@ mod pool;
 mod released;
 mod resolve;
 mod stream;
+mod tcp;
 mod tls;
 
 pub use address::AddressPolicy;
@@ -40,6 +43,8 @@ pub use breaker::Opened;
 pub use condition::{Condition, State};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
+pub use hop::Route;
+pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SERVER_NAME};
 pub use options::{Counters, TlsBasis, TransportOptions};
 pub use peer::Peer;
 use pool::{Lease, Pool, Tries};
@@ -51,6 +56,8 @@ pub use resolve::{Lookup, Resolver};
 pub struct TransportSpec {
     /// Scheme, host and port.
     pub endpoint: Endpoint,
+    /// How it is reached.
+    pub route: Route,
     /// How the member proves itself.
     pub verification: Verification,
     /// Name in SNI and in the member's certificate; `None`: the endpoint's host.
@@ -76,12 +83,14 @@ impl Endpoint {
     /// `host:port`, an IPv6 address in brackets: what stands in `Host` and `:authority` (rule 145).
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// How a member's certificate is verified.

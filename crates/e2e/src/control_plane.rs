@@ -28,7 +28,8 @@ pub struct ControlPlane {
     admin: Access,
     // Dropped in this order: clients first, files last.
     apiserver: Server,
-    etcd: (Server, String),
+    etcd: Server,
+    etcd_url: String,
     port: u16,
     directory: TempDir,
 }
@@ -50,30 +51,40 @@ impl ControlPlane {
         let front_proxy_ca = Authority::new(&format!("{name} front-proxy CA"))?;
         write_pki(directory.path(), &ca, &front_proxy_ca)?;
 
-        let etcd = start_etcd(&binaries.etcd, directory.path())?;
+        let (etcd, etcd_url) = start_etcd(&binaries.etcd, directory.path())?;
         let port = scratch::free_port()?;
-        let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd.1, port);
+        let command = apiserver_command(&binaries.kube_apiserver, directory.path(), &etcd_url, port);
         let mut apiserver = Server::start("kube-apiserver", command, directory.path())?;
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
         let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
-        apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))?;
-        Ok(Self { ca, front_proxy_ca, admin, apiserver, etcd, port, directory })
+        wait_ready(&mut apiserver, &admin)?;
+        Ok(Self { ca, front_proxy_ca, admin, apiserver, etcd, etcd_url, port, directory })
     }
 
-    /// Kills the API server, as if its machine had lost power.
+    /// Stops etcd where it is: connections stay, and nothing is answered.
+    pub fn pause_etcd(&mut self) -> Result<()> {
+        self.etcd.process().signal(Signal::STOP)
+    }
+
+    /// Lets etcd go on, and waits until kube-apiserver is ready again.
+    pub fn resume_etcd(&mut self) -> Result<()> {
+        self.etcd.process().signal(Signal::CONT)?;
+        wait_ready(&mut self.apiserver, &self.admin)
+    }
+
+    /// Kills kube-apiserver.
     pub fn kill_apiserver(&mut self) -> Result<()> {
         self.apiserver.process().signal(Signal::KILL)?;
         self.apiserver.process().wait(START_TIMEOUT).map(drop)
     }
 
-    /// Starts the API server again where it was, and waits until it is ready.
-    pub fn restart_apiserver(&mut self) -> Result<()> {
+    /// Starts kube-apiserver again at the same port, on the same etcd, and waits until it is ready.
+    pub fn start_apiserver(&mut self) -> Result<()> {
         let directory = self.directory.path();
-        let command =
-            apiserver_command(&Binaries::shared()?.kube_apiserver, directory, &self.etcd.1, self.port);
-        self.apiserver = Server::start("kube-apiserver", command, directory)?;
-        let admin = &self.admin;
-        self.apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))
+        let binary = &Binaries::shared()?.kube_apiserver;
+        let command = apiserver_command(binary, directory, &self.etcd_url, self.port);
+        self.apiserver = Server::start("kube-apiserver-again", command, directory)?;
+        wait_ready(&mut self.apiserver, &self.admin)
     }
 
     /// The way in for a member of `system:masters`.
@@ -125,6 +136,10 @@ impl ControlPlane {
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
+}
+
+fn wait_ready(apiserver: &mut Server, admin: &Access) -> Result<()> {
+    apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))
 }
 
 fn write_pki(directory: &Path, ca: &Authority, front_proxy_ca: &Authority) -> Result<()> {

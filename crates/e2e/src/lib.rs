@@ -6,11 +6,13 @@
 
 pub mod access;
 pub mod binaries;
+pub mod clients;
 pub mod control_plane;
 pub mod curl;
 pub mod deployed;
 pub mod forwarder;
 pub mod gateway;
+pub mod konnectivity;
 pub mod kubectl;
 pub mod pki;
 pub mod pods;

@@ -18,7 +18,7 @@ use crate::credential::{Credential, CredentialFacts};
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
-use crate::transport::{Endpoint, Peer, Transport, TransportSpec, Verification};
+use crate::transport::{Endpoint, Peer, Route, Transport, TransportSpec, Verification};
 
 mod compressed;
 mod documents;
@@ -206,6 +206,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
     let facts = CredentialFacts::of(&credential);
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".to_owned(), port: 16444 },
+        route: Route::Direct,
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,

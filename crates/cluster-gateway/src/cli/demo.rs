@@ -156,6 +156,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: None,
         limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: false,

@@ -61,6 +61,7 @@ impl Config {
             response_header_timeout: common.response_header_timeout,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
+            konnectivity: common.konnectivity,
             limits: common.limits,
             shutdown_delay: options.common.shutdown_delay_duration,
             shutdown_send_retry_after: options.common.limits.shutdown_send_retry_after,

@@ -17,7 +17,7 @@ use self::fake_member::{FakeMember, Options, Protocols};
 use super::*;
 use crate::credential::Credential;
 use crate::transport::{
-    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 
 const BOTH: [Protocols; 2] = [Protocols::Both, Protocols::Http1];
@@ -30,6 +30,7 @@ fn upstream(member: &FakeMember) -> Upstream {
     let port = member.address.port();
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
+        route: Route::Direct,
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,

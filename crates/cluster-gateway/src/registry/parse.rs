@@ -7,7 +7,9 @@ use super::{Cluster, Entry, Unusable, Upstream};
 use crate::credential::{Credential, CredentialFacts};
 use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
-use crate::transport::{EndpointUrl, Peer, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
+};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -87,7 +89,7 @@ impl ClusterPolicy {
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
         check_endpoint_type(cluster)?;
-        let url = self.endpoint(data)?;
+        let (url, route) = self.location(cluster, data)?;
         let insecure = self.insecure(cluster, &url)?;
         let verification = match data.ca_bundle() {
             _ if insecure => Verification::Insecure,
@@ -100,7 +102,11 @@ impl ClusterPolicy {
         let spec = TransportSpec {
             endpoint: url.endpoint,
             verification,
-            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
+            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match route {
+                Route::Direct => None,
+                Route::Konnectivity => Some(SERVER_NAME.to_owned()),
+            }),
+            route,
             client_certificate: credential.client_certificate().cloned(),
             peer: Peer::Member,
         };
@@ -121,6 +127,19 @@ impl ClusterPolicy {
             Some(Ok(previous)) => rules.inheriting(previous),
             _ => rules,
         })
+    }
+
+    fn location(&self, cluster: &Cluster, data: &Data) -> Result<(EndpointUrl, Route), String> {
+        if cluster.endpoint_type == EndpointType::Const {
+            return self.endpoint(data).map(|url| (url, Route::Direct));
+        }
+        if self.transport.konnectivity.is_none() {
+            return Err(format!(
+                "label {LABEL_ENDPOINT_TYPE} says ClusterProxy, but the gateway knows no konnectivity proxy server; run \
+                 it with --proxy-host, --proxy-ca-cert, --proxy-cert and --proxy-key"
+            ));
+        }
+        Ok((EndpointUrl::behind_agent(&cluster.name), Route::Konnectivity))
     }
 
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
@@ -213,11 +232,6 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         return Err(format!(
             "label {LABEL_ENDPOINT_TYPE} has the unknown value \"{value}\"; expected Const or ClusterProxy"
         ));
-    }
-    if cluster.endpoint_type == EndpointType::ClusterProxy {
-        return Err(
-            "endpoints of type ClusterProxy (konnectivity) are not supported by this version".to_owned()
-        );
     }
     if cluster.proxy_url.is_some() {
         return Err("key \"proxy-url\" is not supported by this version".to_owned());

@@ -13,6 +13,7 @@ use crate::transport::Verification;
 
 mod history;
 mod managed;
+mod tunnelled;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {
     let labels =

@@ -12,6 +12,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::konnectivity::DialError;
 use super::{Opened, TransportSpec};
 use crate::status;
 
@@ -114,6 +115,11 @@ impl TransportError {
         Self::Dial(format!("dial tcp {address}: connect: the gateway does not dial {kind} addresses"))
     }
 
+    /// No way through the konnectivity proxy server to `address`, which names the cluster (rule 246).
+    pub(super) fn tunnel(address: &str, error: &DialError) -> Self {
+        Self::Dial(format!("dial tcp {address}: konnectivity: {error}"))
+    }
+
     pub(super) fn handshake_timeout(spec: &TransportSpec, limit: Duration) -> Self {
         Self::Tls(format!("no TLS handshake with {} within {limit:?}", spec.endpoint.authority()))
     }
@@ -161,7 +167,7 @@ fn errno(error: &io::Error) -> String {
 }
 
 /// An error and its causes, each said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

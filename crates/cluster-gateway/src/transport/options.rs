@@ -8,7 +8,7 @@ use http::Extensions;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use super::{AddressPolicy, LongRunning, Resolver};
+use super::{AddressPolicy, LongRunning, ProxyServer, Resolver};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
@@ -43,6 +43,8 @@ pub struct TransportOptions {
     pub max_connections: usize,
     /// Which resolved addresses may be dialled.
     pub addresses: AddressPolicy,
+    /// The konnectivity proxy server behind which clusters are that have no address. Default: none.
+    pub konnectivity: Option<Arc<ProxyServer>>,
     /// Who is asked for addresses.
     pub resolver: Resolver,
     /// What all TLS handshakes share.
@@ -77,6 +79,7 @@ impl Default for TransportOptions {
             max_idle: 100,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
+            konnectivity: None,
             resolver: Resolver::default(),
             tls: TlsBasis::default(),
         }

@@ -102,6 +102,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::transport::hop::Hop;
 
     const LIMIT: Duration = Duration::from_secs(9);
 
@@ -112,12 +113,13 @@ mod tests {
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let here = here.unwrap();
         SockRef::from(&here).set_tcp_user_timeout(Some(LIMIT)).unwrap();
-        (Stream::Plain(BufReader::new(here)), there.unwrap().0)
+        (Stream::Plain(BufReader::new(Hop::Tcp(here))), there.unwrap().0)
     }
 
     fn limit(patient: &Patient) -> Option<Duration> {
         let Stream::Plain(socket) = &patient.stream else { panic!("not encrypted") };
-        SockRef::from(socket.get_ref()).tcp_user_timeout().unwrap().filter(|limit| !limit.is_zero())
+        let Hop::Tcp(stream) = socket.get_ref() else { panic!("not a tunnel") };
+        SockRef::from(stream).tcp_user_timeout().unwrap().filter(|limit| !limit.is_zero())
     }
 
     #[tokio::test]

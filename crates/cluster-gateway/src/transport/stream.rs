@@ -4,13 +4,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected socket, read in large pieces.
-pub(super) type Socket = BufReader<TcpStream>;
+use super::hop::Hop;
+use super::tcp;
+
+/// A first hop, read in large pieces.
+pub(super) type Socket = BufReader<Hop>;
 
 /// A connection to a member.
 #[derive(Debug)]
@@ -28,58 +29,66 @@ impl Stream {
             Self::Plain(socket) => socket.get_ref(),
             Self::Tls(tls) => tls.get_ref().0.get_ref(),
         };
-        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(None) {
-            tracing::debug!(%error, "a connection keeps its limit for unacknowledged data");
+        match socket {
+            Hop::Tcp(stream) => tcp::limit_unacknowledged(stream, None),
+            Hop::Tunnel(_) => {}
         }
     }
 }
 
-macro_rules! on_inner {
-    ($self:ident, $inner:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Plain($inner) => {
-                let $inner = Pin::new($inner);
-                $call
+/// Forwards reading and writing to whatever variant there is.
+macro_rules! forward {
+    ($type:ident { $($variant:ident),+ }) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $($type::$variant(inner) => Pin::new(inner).poll_read(cx, buf),)+
+                }
             }
-            Stream::Tls($inner) => {
-                let $inner = Pin::new($inner.as_mut());
-                $call
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $($type::$variant(inner) => Pin::new(inner).poll_write(cx, buf),)+
+                }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $($type::$variant(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),)+
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self {
+                    $($type::$variant(inner) => inner.is_write_vectored(),)+
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $($type::$variant(inner) => Pin::new(inner).poll_flush(cx),)+
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $($type::$variant(inner) => Pin::new(inner).poll_shutdown(cx),)+
+                }
             }
         }
     };
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        on_inner!(self, inner => inner.poll_read(cx, buf))
-    }
-}
+pub(super) use forward;
 
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        on_inner!(self, inner => inner.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        on_inner!(self, inner => inner.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(inner) => inner.is_write_vectored(),
-            Self::Tls(inner) => inner.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_inner!(self, inner => inner.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_inner!(self, inner => inner.poll_shutdown(cx))
-    }
-}
+forward!(Stream { Plain, Tls });

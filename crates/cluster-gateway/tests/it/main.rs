@@ -10,6 +10,7 @@ mod authz;
 mod health;
 mod certificate;
 mod hub;
+mod konnectivity;
 mod lease;
 mod managed_clusters;
 mod members;

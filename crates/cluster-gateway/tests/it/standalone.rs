@@ -88,6 +88,7 @@ impl Files {
             identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            konnectivity: None,
             limits: LimitsConfig::default(),
             shutdown_delay: Duration::ZERO,
             shutdown_send_retry_after: false,

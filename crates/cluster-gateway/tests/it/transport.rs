@@ -4,6 +4,7 @@ mod addresses;
 mod breaker;
 mod errors;
 mod frames;
+mod konnectivity;
 mod http1;
 mod pool;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Peer, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -26,6 +27,7 @@ fn options() -> TransportOptions {
 fn spec(member: &FakeMember) -> TransportSpec {
     TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port: member.address.port() },
+        route: Route::Direct,
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,

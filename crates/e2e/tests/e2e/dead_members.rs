@@ -63,7 +63,7 @@ fn rule_126_rule_177_rule_211_a_killed_member_is_found_refused_recorded_and_foun
         ensure!(shown["status"]["healthy"] == false, "{shown}");
     }
 
-    member.restart_apiserver()?;
+    member.start_apiserver()?;
     let well = healthy("true")?;
     for way in &ways {
         wait::eventually("the member to be used again", SOON, || {

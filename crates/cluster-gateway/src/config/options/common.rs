@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{AuditOptions, HealthOptions, LimitOptions};
+use super::{AuditOptions, HealthOptions, KonnectivityOptions, LimitOptions};
 
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +27,10 @@ pub struct CommonOptions {
     /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
     pub feature_gates: Vec<String>,
+
+    /// The konnectivity proxy server.
+    #[command(flatten)]
+    pub konnectivity: KonnectivityOptions,
 
     /// Serving certificate, PEM, leaf first; read again when it changes [default: one that is made here and renews itself]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]

@@ -18,7 +18,8 @@ use crate::identity::schema::RawWebhook;
 use crate::pki;
 use crate::request::duration;
 use crate::transport::{
-    AddressPolicy, Endpoint, EndpointUrl, Peer, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, EndpointUrl, Peer, Route, Transport, TransportOptions, TransportSpec,
+    Verification,
 };
 
 /// Of a question, unless the rule says otherwise.
@@ -128,6 +129,7 @@ impl Webhooks {
             path,
             spec: TransportSpec {
                 endpoint: url.endpoint,
+                route: Route::Direct,
                 verification: verification(raw, read)?,
                 server_name: None,
                 client_certificate: client_certificate(raw, read)?,

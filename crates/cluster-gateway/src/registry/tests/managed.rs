@@ -120,6 +120,25 @@ fn rule_248_what_the_hub_does_not_accept_is_refused_with_the_reason() {
 }
 
 #[test]
+fn rule_244_the_ca_of_a_tunnelled_cluster_is_the_secrets_or_else_the_managed_clusters() {
+    let ((own, _), (lent, _)) = (self_signed(), self_signed());
+    let tunnelled = |secret| label(secret, "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy");
+    let ca = |secret, spec: &Value| merged(tunnelled(secret), spec).ca_bundle.clone();
+    let spec = at("", &lent);
+    assert_eq!(ca(token_secret(&[]), &spec).as_deref(), Some(lent.as_bytes()));
+    for key in ["ca.crt", "ca"] {
+        assert_eq!(
+            ca(token_secret(&[(key, own.as_bytes())]), &spec).as_deref(),
+            Some(own.as_bytes()),
+            "{key}"
+        );
+    }
+    assert_eq!(ca(token_secret(&[]), &json!({"hubAcceptsClient": true})), None);
+    let (_, _, reason) = way(&merged(tunnelled(token_secret(&[])), &at("", "no PEM")));
+    assert!(reason.contains("managedClusterClientConfigs[0].caBundle holds"), "{reason}");
+}
+
+#[test]
 fn every_bad_field_of_a_managed_cluster_is_named_and_closes_the_cluster() {
     let with = |url: &str, ca: Value| {
         let configs = json!([{"url": url, "caBundle": ca}]);

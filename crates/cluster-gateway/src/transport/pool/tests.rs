@@ -18,6 +18,7 @@ async fn rule_128_the_sweep_does_not_end_beside_a_connection_that_has_just_come(
             host: "127.0.0.1".into(),
             port: listener.local_addr().expect("an address").port(),
         },
+        route: crate::transport::Route::Direct,
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,

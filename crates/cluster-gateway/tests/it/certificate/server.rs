@@ -47,6 +47,7 @@ async fn start(hub: &FakeHub) -> Server {
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: None,
         limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: false,

@@ -14,6 +14,7 @@ use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
+use cluster_gateway::transport::ProxyServerConfig;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -42,6 +43,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// The proxy server of clusters without an address.
+    pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -59,6 +62,7 @@ impl Default for Setup<'_> {
             audit: None,
             health: HealthConfig::default(),
             ocm_integration: false,
+            konnectivity: None,
             certificate: None,
         }
     }
@@ -207,6 +211,7 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        konnectivity: setup.konnectivity,
         limits: setup.limits,
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: setup.shutdown_send_retry_after,

@@ -20,6 +20,7 @@ async fn plain_member() -> FakeMember {
 fn named(host: &str, port: u16, options: &Arc<TransportOptions>) -> Transport {
     let spec = TransportSpec {
         endpoint: Endpoint { tls: false, host: host.into(), port },
+        route: cluster_gateway::transport::Route::Direct,
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::transport::{
-    Endpoint, Peer, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    Endpoint, Peer, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use http::{Method, Request};
 use http_body_util::{BodyExt, StreamBody};
@@ -48,6 +48,7 @@ impl Raw {
         let port = self.listener.local_addr().unwrap().port();
         let spec = TransportSpec {
             endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
+            route: Route::Direct,
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,

@@ -29,6 +29,7 @@ impl Raw {
         let port = self.0.local_addr().unwrap().port();
         let spec = TransportSpec {
             endpoint: Endpoint { tls: false, host: "127.0.0.1".into(), port },
+            route: cluster_gateway::transport::Route::Direct,
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,
