@@ -16,9 +16,11 @@ use crate::limits::Place;
 use crate::registry::Upstream;
 use crate::request::ProxyTarget;
 use crate::status::Error;
+use crate::transport::LongRunning;
 
 mod headers;
 mod hop;
+mod long_running;
 mod splice;
 mod upgrade;
 mod uri;
@@ -106,7 +108,10 @@ struct Outbound<'o> {
 
 impl Outbound<'_> {
     async fn forward(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Response<Body>, Error> {
-        let request = self.request(parts, body, peer)?;
+        let mut request = self.request(parts, body, peer)?;
+        if long_running::is_long_running(self.path, self.query) {
+            request.extensions_mut().insert(LongRunning);
+        }
         let response =
             self.upstream.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
         if response.status().is_informational() {

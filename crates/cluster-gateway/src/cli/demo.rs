@@ -18,6 +18,7 @@ use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
+use crate::health::HealthConfig;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
@@ -151,6 +152,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         gates: FeatureGates::default(),
         audit: None,
         identity: IdentityConfig::default(),
+        health: HealthConfig::default(),
+        response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         konnectivity: None,

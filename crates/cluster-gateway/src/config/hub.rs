@@ -57,6 +57,8 @@ impl Config {
             }),
             gates: common.gates,
             audit: common.audit,
+            health: common.health,
+            response_header_timeout: common.response_header_timeout,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             konnectivity: common.konnectivity,

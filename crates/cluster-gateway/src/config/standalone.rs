@@ -56,6 +56,8 @@ impl Config {
             authorization: common.authorization,
             gates: common.gates,
             audit: common.audit,
+            health: common.health,
+            response_header_timeout: common.response_header_timeout,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,

@@ -89,8 +89,14 @@ impl Dialer {
         match (&self.spec.route, &self.options.konnectivity) {
             (Route::Direct, _) => {
                 let lookups = (&self.options.resolver, &self.lookups);
-                let dial =
-                    tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses, lookups);
+                let dial = tcp::connect(
+                    &endpoint.host,
+                    endpoint.port,
+                    limit,
+                    self.options.unacknowledged_timeout,
+                    self.options.addresses,
+                    lookups,
+                );
                 dial.await.map(Hop::Tcp)
             }
             (Route::Konnectivity, Some(server)) => {

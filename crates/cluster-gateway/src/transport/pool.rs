@@ -4,18 +4,20 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use http::uri::{Authority, Scheme};
+use http::{Extensions, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::breaker::Breaker;
 use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
 use super::options::{Counters, OpenConnection};
 use super::released::Released;
-use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
+use super::{Failure, LongRunning, TransportError, TransportOptions, TransportSpec, h1, h2};
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(super) struct Pool {
     /// Half idle timeouts passed since the first connection.
     tick: AtomicU32,
     sweeping: AtomicBool,
+    breaker: Breaker,
 }
 
 /// How often one request may look for a connection: each that it does not get, or that hands it back unsent, is one.
@@ -87,6 +90,7 @@ impl Pool {
             http1: AtomicBool::new(false),
             tick: AtomicU32::new(0),
             sweeping: AtomicBool::new(false),
+            breaker: Breaker::new(),
         }
     }
 
@@ -119,12 +123,40 @@ impl Pool {
     }
 
     pub(super) async fn dial(&self, purpose: Purpose) -> Result<Dialed, TransportError> {
-        self.dialer.dial(purpose).await
+        let dialed = self.dialer.dial(purpose).await;
+        match &dialed {
+            Err(error) => self.failed(error),
+            // HTTP/2 has not agreed on anything yet.
+            Ok(dialed) if dialed.http2 => {}
+            Ok(_) => self.breaker.succeeded(),
+        }
+        dialed
     }
 
-    /// Waits for the head of an answer, as long as the options allow.
-    pub(super) async fn within_header_timeout<F: Future>(&self, answer: F) -> Result<F::Output, Failure> {
-        match self.options().response_header_timeout {
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Tells the breaker what a connection failed of.
+    pub(super) fn failed(&self, error: &TransportError) {
+        if error.of_connection() {
+            self.breaker.failed(&error.to_string());
+        }
+    }
+
+    /// How long to wait for the head of an answer to this request.
+    pub(super) fn header_timeout(&self, extensions: &Extensions) -> Option<Duration> {
+        let limit = self.options().response_header_timeout;
+        limit.filter(|_| extensions.get::<LongRunning>().is_none())
+    }
+
+    /// Waits for the head of an answer.
+    pub(super) async fn within_header_timeout<F: Future>(
+        &self,
+        limit: Option<Duration>,
+        answer: F,
+    ) -> Result<F::Output, Failure> {
+        match limit {
             None => Ok(answer.await),
             Some(limit) => timeout(limit, answer)
                 .await
@@ -184,6 +216,7 @@ impl Pool {
 
     /// Dials for one request alone.
     async fn own_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
+        self.breaker.admit()?;
         let open = self.room()?;
         let dialed = self.dial(Purpose::Pooled).await?;
         if dialed.http2 {
@@ -201,6 +234,8 @@ impl Pool {
         if let Some(slot) = self.slot() {
             return Ok(Some(Lease::H2(slot)));
         }
+        // Before the dial under way is joined: it may be a trial, and only one request is to wait for that.
+        self.breaker.admit()?;
         let mut dial = match self.join_dial()? {
             Joined::Slot(slot) => return Ok(Some(Lease::H2(slot))),
             Joined::Dial(dial) => dial,
@@ -253,7 +288,9 @@ impl Pool {
 
     async fn share(self: &Arc<Self>, dialed: Dialed, open: OpenConnection) -> Result<(), TransportError> {
         self.http1.store(false, Ordering::Relaxed);
-        let connection = h2::Connection::start(dialed.stream, open, self).await?;
+        let connection = h2::Connection::start(dialed.stream, open, self).await;
+        let connection = connection.inspect_err(|error| self.failed(error))?;
+        self.breaker.succeeded();
         self.shared.rcu(|shared| {
             let mut shared = Vec::clone(shared);
             shared.push(Arc::clone(&connection));

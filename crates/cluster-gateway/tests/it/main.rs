@@ -14,6 +14,7 @@ mod hub;
 mod konnectivity;
 mod lease;
 mod managed_clusters;
+mod members;
 mod replay;
 mod server;
 mod standalone;

@@ -1,6 +1,7 @@
 //! Transports against a fake member.
 
 mod addresses;
+mod breaker;
 mod errors;
 pub(crate) mod frames;
 mod konnectivity;

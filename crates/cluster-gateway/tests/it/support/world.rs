@@ -8,6 +8,7 @@ use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
+use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
@@ -39,6 +40,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) limits: LimitsConfig,
     pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// Whether members may be on this machine, as all fake ones are.
@@ -60,6 +62,7 @@ impl Default for Setup<'_> {
             limits: LimitsConfig::default(),
             shutdown_send_retry_after: false,
             audit: None,
+            health: HealthConfig::default(),
             ocm_integration: false,
             allow_loopback: true,
             konnectivity: None,
@@ -73,6 +76,8 @@ pub(crate) struct World {
     pub(crate) hub: FakeHub,
     pub(crate) member: FakeMember,
     pub(crate) server: Server,
+    /// Of the server, for another replica.
+    pub(crate) config: Config,
     pub(crate) front_proxy: TestCa,
     pub(crate) clients: TestCa,
     pub(crate) serving: TestCa,
@@ -103,8 +108,8 @@ impl World {
         std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
         let (certificate, allow_loopback) = (setup.certificate.take(), setup.allow_loopback);
         let config = config(&hub, setup);
-        let server = Server::start(config).await.unwrap();
-        let world = Self { hub, member, server, front_proxy, clients, serving };
+        let server = Server::start(config.clone()).await.unwrap();
+        let world = Self { hub, member, server, config, front_proxy, clients, serving };
         match certificate {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
@@ -217,6 +222,8 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         gates: setup.gates,
         audit: setup.audit,
         identity: setup.identity,
+        health: setup.health,
+        response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: setup.allow_loopback,
         konnectivity: setup.konnectivity,
