@@ -61,12 +61,12 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
-    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
-    pub konnectivity: Option<ProxyServerConfig>,
     /// How members are looked after.
     pub health: HealthConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
     pub response_header_timeout: Option<Duration>,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
     /// How much may be under way at once, and for how long.
     pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
@@ -144,9 +144,9 @@ struct Common {
     gates: FeatureGates,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
-    konnectivity: Option<ProxyServerConfig>,
     health: HealthConfig,
     response_header_timeout: Option<Duration>,
+    konnectivity: Option<ProxyServerConfig>,
     limits: LimitsConfig,
 }
 

@@ -89,15 +89,11 @@ impl Dialer {
         match (&self.spec.route, &self.options.konnectivity) {
             (Route::Direct, _) => {
                 let lookups = (&self.options.resolver, &self.lookups);
-                let dial = tcp::connect(
-                    &endpoint.host,
-                    endpoint.port,
-                    limit,
-                    self.options.unacknowledged_timeout,
-                    self.options.addresses,
-                    lookups,
-                );
-                dial.await.map(Hop::Tcp)
+                let dial =
+                    tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses, lookups);
+                let stream = dial.await?;
+                tcp::limit_unacknowledged(&stream, Some(self.options.unacknowledged_timeout));
+                Ok(Hop::Tcp(stream))
             }
             (Route::Konnectivity, Some(server)) => {
                 let address = endpoint.authority();

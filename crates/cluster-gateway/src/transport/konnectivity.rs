@@ -241,7 +241,6 @@ impl Target {
             &self.host,
             self.port,
             DIAL_TIMEOUT,
-            UNACKNOWLEDGED_TIMEOUT,
             anywhere,
             (&self.lookups.resolver, &self.lookups.share),
         )
@@ -258,8 +257,6 @@ impl Target {
     }
 }
 
-/// The server may stop reading for a while when one of its clients does.
-const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 /// Finding the proxy server and connecting to it.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 

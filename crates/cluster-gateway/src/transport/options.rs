@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::Extensions;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use super::{AddressPolicy, ProxyServer, Resolver};
+use super::{AddressPolicy, LongRunning, ProxyServer, Resolver};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
@@ -82,6 +83,13 @@ impl Default for TransportOptions {
             resolver: Resolver::default(),
             tls: TlsBasis::default(),
         }
+    }
+}
+
+impl TransportOptions {
+    /// How long to wait for the head of an answer to a request with these extensions.
+    pub(super) fn header_timeout(&self, extensions: &Extensions) -> Option<Duration> {
+        self.response_header_timeout.filter(|_| extensions.get::<LongRunning>().is_none())
     }
 }
 

@@ -16,13 +16,12 @@ const LEAST_TIME: Duration = Duration::from_secs(2);
 /// Silence after which the kernel asks whether the peer is still there (rule 189), how often it asks and how many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
 
-/// Connects to `host` within `limit`; the kernel gives the connection up when data stays `unacknowledged` for so long. Its addresses are tried one after the other; the first failure is the one that is
+/// Connects to `host` within `limit`. Its addresses are tried one after the other; the first failure is the one that is
 /// reported.
 pub(super) async fn connect(
     host: &str,
     port: u16,
     limit: Duration,
-    unacknowledged: Duration,
     addresses: AddressPolicy,
     lookups: (&Resolver, &Share),
 ) -> Result<TcpStream, TransportError> {
@@ -31,7 +30,7 @@ pub(super) async fn connect(
     let mut first_failure = None;
     for (index, &address) in found.iter().enumerate() {
         let share = share(deadline, found.len() - index);
-        match connect_to(address, share, unacknowledged, addresses).await {
+        match connect_to(address, share, addresses).await {
             Ok(stream) => return Ok(stream),
             Err(failure) => first_failure = first_failure.or(Some(failure)),
         }
@@ -59,7 +58,6 @@ async fn resolve(
 async fn connect_to(
     address: SocketAddr,
     deadline: Instant,
-    unacknowledged: Duration,
     addresses: AddressPolicy,
 ) -> Result<TcpStream, TransportError> {
     if let Some(kind) = addresses.denial(address.ip()) {
@@ -69,17 +67,22 @@ async fn connect_to(
         .await
         .map_err(|_| TransportError::connect_timeout(address))?
         .map_err(|error| TransportError::connect(address, &error))?;
-    prepare(&stream, unacknowledged).map_err(|error| TransportError::connect(address, &error))?;
+    prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
     Ok(stream)
 }
 
-fn prepare(stream: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (time, interval, retries) = KEEPALIVE;
     let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(unacknowledged))
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// How long data may stay unacknowledged before the kernel ends the connection; `None`: as long as it does by itself.
+pub(super) fn limit_unacknowledged(stream: &TcpStream, limit: Option<Duration>) {
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(limit) {
+        tracing::debug!(%error, "the limit for unacknowledged data stays as it is");
+    }
 }
 
 /// When the next of `left` addresses must have answered: a fair part of the time that is left, if that is enough.
