@@ -216,8 +216,10 @@ pub(super) async fn send(
         }
         Err(error) => {
             // A body cannot be had twice.
-            let refused = end && is_refused(&error, &copy.method);
-            let again = refused.then(|| Again::Refused(Box::new(Request::from_parts(copy, Body::empty()))));
+            let silent = state.silent.load(Ordering::Relaxed);
+            let once_more = is_refused(&error, &copy.method) || is_lost(&error, &copy.method) && !silent;
+            let again = (end && once_more)
+                .then(|| Again::Refused(Box::new(Request::from_parts(copy, Body::empty()))));
             Err(Failure { again, error: broken(error) })
         }
     }
@@ -229,6 +231,12 @@ pub(super) async fn send(
 fn is_refused(error: &::h2::Error, method: &http::Method) -> bool {
     let refused = error.reason() == Some(Reason::REFUSED_STREAM) && !error.is_go_away();
     error.is_remote() && (refused || error.is_go_away() && method.is_safe())
+}
+
+/// Whether the connection broke under a request that changes nothing. Many callers share a connection: a member that ends
+/// it because of one of them, say for a flood of resets, must not fail the others.
+fn is_lost(error: &::h2::Error, method: &http::Method) -> bool {
+    error.is_io() && method.is_safe()
 }
 
 /// Gives the request the form that HTTP/2 wants: the target in the URI, no `Host` (rules 145, 196).
