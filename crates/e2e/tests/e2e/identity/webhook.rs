@@ -1,4 +1,4 @@
-//! An identity webhook: one thread, one question at a time, one question for each connection.
+//! An identity webhook: one thread and one question for each connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -46,10 +46,15 @@ impl Webhook {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                if let Err(error) = socket.map_err(Into::into).and_then(|socket| answer(socket, &tls, decide))
-                {
-                    eprintln!("the webhook: {error:#}");
-                }
+                let tls = Arc::clone(&tls);
+                // A connection that carries no question must not hold up the others.
+                std::thread::spawn(move || {
+                    if let Err(error) =
+                        socket.map_err(Into::into).and_then(|socket| answer(socket, &tls, decide))
+                    {
+                        eprintln!("the webhook: {error:#}");
+                    }
+                });
             }
         });
         Ok(Self { ca, port, stop, thread: Some(thread) })
