@@ -32,13 +32,6 @@ pub(crate) struct Options {
     seed: u64,
 }
 
-impl Options {
-    /// What CI runs.
-    pub(crate) fn short() -> Self {
-        Self { minutes: 1, seed: 1 }
-    }
-}
-
 /// After the faults have ended, everything must work within this time.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// Sockets that close take a moment.

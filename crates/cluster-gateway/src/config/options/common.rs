@@ -19,8 +19,8 @@ pub struct CommonOptions {
     #[arg(long, value_name = "FILE", help_heading = "Clusters")]
     pub cluster_gateway_proxy_config: Option<PathBuf>,
 
-    /// Hosts that clusters may name as identity webhooks in their annotations: HOST[:PORT], *.DOMAIN[:PORT]; 443 without a
-    /// port [default: none, only the file of --cluster-gateway-proxy-config may name webhooks]
+    /// Hosts that clusters may name as identity webhooks in their annotations: HOST, HOST:PORT, *.DOMAIN, *.DOMAIN:PORT; 443 without
+    /// a port [default: none, only the file of --cluster-gateway-proxy-config may name webhooks]
     #[arg(long, value_name = "HOST,…", value_delimiter = ',', help_heading = "Clusters")]
     pub identity_webhook_hosts: Vec<String>,
 

@@ -1,4 +1,4 @@
-//! gRPC's framing on HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), as far as one uncompressed
+//! gRPC's framing on HTTP/2 (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>), as far as one uncompressed
 //! stream of packets needs it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};

@@ -1,4 +1,4 @@
-//! Fields of Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding).
+//! Fields of Protocol Buffers messages (<https://protobuf.dev/programming-guides/encoding>).
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
