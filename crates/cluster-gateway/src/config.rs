@@ -11,6 +11,7 @@ mod compat;
 mod gates;
 mod hub;
 mod options;
+mod proxies;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
@@ -23,7 +24,7 @@ use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::hub::HubConfig;
 use crate::identity::Rules;
-use crate::registry::ClustersDirectory;
+use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::server::TlsFiles;
 
 /// How often files are read again, and derived settings renewed.
@@ -48,6 +49,8 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// Proxies on the way to clusters whose Secret names none.
+    pub proxies: ProxyEnvironment,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
@@ -118,6 +121,7 @@ struct Common {
     authorization: AuthorizationConfig,
     gates: FeatureGates,
     identity_rules: Rules,
+    proxies: ProxyEnvironment,
 }
 
 impl Common {
@@ -139,6 +143,7 @@ impl Common {
                 FeatureGates::default()
             }),
             identity_rules: identity_rules(options, mistakes),
+            proxies: proxies::proxies(mistakes),
         }
     }
 }

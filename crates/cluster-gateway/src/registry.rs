@@ -16,6 +16,8 @@ mod index;
 mod managed_cluster;
 mod ocm;
 mod parse;
+mod proxy_environment;
+mod proxy_url;
 mod source;
 
 pub use cluster::{Cluster, Unusable, Upstream};
@@ -26,6 +28,7 @@ pub use index::Index;
 pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
 pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
+pub use proxy_environment::ProxyEnvironment;
 pub use source::SecretSource;
 
 use crate::status::Error;

@@ -242,9 +242,15 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let transport = TransportOptions { addresses, ..TransportOptions::default() };
+    if !config.proxies.is_empty() {
+        tracing::info!(
+            "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"
+        );
+    }
     let policy = ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
+        proxies: config.proxies.clone(),
         transport: Arc::new(transport),
     };
     Index::new(Arc::clone(&gateway.registry), policy)

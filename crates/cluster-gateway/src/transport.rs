@@ -16,21 +16,26 @@ use crate::body::Body;
 use crate::credential::ClientCertificate;
 
 mod address;
+mod connect;
 mod dial;
 mod fault;
 mod h1;
 mod h2;
+mod hop;
 mod idle;
 mod options;
 mod pool;
+mod proxy;
 mod released;
 mod stream;
 mod tls;
 
 pub use address::AddressPolicy;
 pub use fault::TransportError;
+pub use hop::Route;
 pub use options::{Counters, TlsBasis, TransportOptions};
 use pool::{Lease, Pool};
+pub use proxy::{ProxyLogin, ProxyProtocol, ProxySpec};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
 /// each request.
@@ -38,6 +43,8 @@ use pool::{Lease, Pool};
 pub struct TransportSpec {
     /// Scheme, host and port.
     pub endpoint: Endpoint,
+    /// How it is reached.
+    pub route: Route,
     /// How the member proves itself.
     pub verification: Verification,
     /// Name in SNI and in the member's certificate; `None`: the endpoint's host.

@@ -18,7 +18,7 @@ use crate::credential::Credential;
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
-use crate::transport::{Endpoint, Transport, TransportSpec, Verification};
+use crate::transport::{Endpoint, Route, Transport, TransportSpec, Verification};
 
 mod documents;
 mod golden;
@@ -161,6 +161,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
     let credential = credential.unwrap();
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".to_owned(), port: 16444 },
+        route: Route::default(),
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,

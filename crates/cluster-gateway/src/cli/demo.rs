@@ -20,7 +20,7 @@ use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
 use crate::identity::Rules;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::record::{Recorder, Served};
-use crate::registry::ClustersDirectory;
+use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::serve::Server;
 
 /// Names of the simulated clusters.
@@ -150,6 +150,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         identity_rules: Rules::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        proxies: ProxyEnvironment::default(),
         shutdown_delay: Duration::ZERO,
         poll: Duration::from_secs(10),
     })

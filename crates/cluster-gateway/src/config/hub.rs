@@ -53,6 +53,7 @@ impl Config {
             }),
             gates: common.gates,
             identity_rules: common.identity_rules,
+            proxies: common.proxies,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             shutdown_delay: options.common.shutdown_delay_duration,
             poll: POLL,

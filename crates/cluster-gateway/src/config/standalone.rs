@@ -56,6 +56,7 @@ impl Config {
             authorization: common.authorization,
             gates: common.gates,
             identity_rules: common.identity_rules,
+            proxies: common.proxies,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,
             shutdown_delay: options.common.shutdown_delay_duration,

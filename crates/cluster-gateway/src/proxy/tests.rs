@@ -16,7 +16,9 @@ use serde_json::Value;
 use self::fake_member::{FakeMember, Options, Protocols};
 use super::*;
 use crate::credential::Credential;
-use crate::transport::{AddressPolicy, Endpoint, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    AddressPolicy, Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification,
+};
 
 const BOTH: [Protocols; 2] = [Protocols::Both, Protocols::Http1];
 
@@ -28,6 +30,7 @@ fn upstream(member: &FakeMember) -> Upstream {
     let port = member.address.port();
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
+        route: Route::default(),
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,

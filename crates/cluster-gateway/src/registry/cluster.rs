@@ -42,7 +42,7 @@ pub struct Cluster {
     pub address: Option<String>,
     /// CA bundle of the Secret or ManagedCluster, PEM.
     pub ca_bundle: Option<Arc<[u8]>>,
-    /// Proxy on the way, as it stands in the Secret.
+    /// Proxy on the way, as it stands in the Secret but for user and password.
     pub proxy_url: Option<String>,
     /// Identity rules of its annotation; `Err`: they cannot be understood, and why (rule 154).
     pub identity_rules: Result<Rules, RuleError>,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Cluster, EndpointUrl, Entry, Unusable, Upstream};
+use super::proxy_url::{proxy, without_login};
+use super::{Cluster, EndpointUrl, Entry, ProxyEnvironment, Unusable, Upstream};
 use crate::credential::Credential;
 use crate::identity::{RuleError, Rules};
 use crate::pki;
-use crate::transport::{Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -21,6 +22,8 @@ pub struct ClusterPolicy {
     /// Whether endpoint and CA of a ManagedCluster go over those of the Secret (`--ocm-integration`, rules 247, 248).
     /// Default: no.
     pub merge_managed_clusters: bool,
+    /// Proxies on the way to clusters whose Secret names none. Default: none.
+    pub proxies: ProxyEnvironment,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
 }
@@ -59,7 +62,7 @@ impl ClusterPolicy {
             resource_version: metadata.resource_version.unwrap_or_default(),
             address: data.text("endpoint").ok().flatten(),
             ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
-            proxy_url: data.text("proxy-url").ok().flatten(),
+            proxy_url: data.text("proxy-url").ok().flatten().map(|url| without_login(&url)),
             upstream: Err(Unusable(String::new())),
         };
         cluster.upstream = match unusable {
@@ -88,6 +91,7 @@ impl ClusterPolicy {
             None => Verification::SystemRoots,
         };
         let spec = TransportSpec {
+            route: self.route(data, &url.endpoint)?,
             endpoint: url.endpoint,
             verification,
             server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
@@ -105,6 +109,20 @@ impl ClusterPolicy {
             format!("key \"endpoint\" is missing or empty; expected https://HOST[:PORT]{alternative}")
         })?;
         EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
+    }
+
+    /// Through the proxy that the Secret names, else through that of the environment.
+    fn route(&self, data: &Data, endpoint: &Endpoint) -> Result<Route, String> {
+        let Some(url) = data.text("proxy-url")? else {
+            let proxy = self.proxies.proxy_for(endpoint).cloned();
+            return Ok(proxy.map_or(Route::Direct, Route::Proxy));
+        };
+        let ca = Some(data.bytes("proxy-ca.crt")).filter(|pem| !pem.is_empty());
+        if let Some(pem) = ca {
+            pki::certificates(pem).map_err(|error| format!("key \"proxy-ca.crt\" {error}"))?;
+        }
+        let proxy = proxy(&url, ca.map(Into::into)).map_err(|error| format!("key \"proxy-url\": {error}"))?;
+        Ok(Route::Proxy(proxy))
     }
 
     /// Rules 166 and 167: both the Secret and the operator must say it.
@@ -187,9 +205,6 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         return Err(
             "endpoints of type ClusterProxy (konnectivity) are not supported by this version".to_owned()
         );
-    }
-    if cluster.proxy_url.is_some() {
-        return Err("key \"proxy-url\" is not supported by this version".to_owned());
     }
     Ok(())
 }

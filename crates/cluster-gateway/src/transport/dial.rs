@@ -1,28 +1,22 @@
 //! One function through which every connection is made.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::BufReader;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::connect::Addresses;
+use super::hop::{Hop, Route};
 use super::options::Counters;
+use super::proxy::Tunnels;
 use super::stream::{Socket, Stream};
 use super::tls::Tls;
 use super::{TransportError, TransportOptions, TransportSpec};
 
 /// How much is read from a socket at once.
-const READ_BUFFER: usize = 16 * 1024;
-/// The least time an address gets before the next one is tried.
-const LEAST_TIME: Duration = Duration::from_secs(2);
-/// Silence after which the kernel asks whether the peer is still there (rule 189), and how often it asks.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(super) const READ_BUFFER: usize = 16 * 1024;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +34,9 @@ pub(super) struct Dialer {
     pub(super) options: Arc<TransportOptions>,
     pub(super) counters: Arc<Counters>,
     tls: OnceLock<Result<Tls, TransportError>>,
+    /// Those of whatever is dialled: the member, or the proxy before it.
+    addresses: Addresses,
+    tunnels: Tunnels,
 }
 
 /// A new connection.
@@ -51,7 +48,8 @@ pub(super) struct Dialed {
 
 impl Dialer {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        Self { spec, options, counters: Arc::default(), tls: OnceLock::new() }
+        let (addresses, tunnels) = Default::default();
+        Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), addresses, tunnels }
     }
 
     /// Connects and agrees on TLS and a protocol.
@@ -65,11 +63,24 @@ impl Dialer {
     }
 
     async fn connect_and_agree(&self, purpose: Purpose) -> Result<Dialed, TransportError> {
-        let socket = BufReader::with_capacity(READ_BUFFER, self.connect().await?);
+        let socket = self.reach().await?;
         if self.spec.endpoint.tls {
             self.handshake(socket, purpose).await
         } else {
             Ok(Dialed { stream: Stream::Plain(socket), http2: false })
+        }
+    }
+
+    /// The stream that carries TLS, or HTTP, to the member.
+    async fn reach(&self) -> Result<Socket, TransportError> {
+        let (endpoint, options) = (&self.spec.endpoint, &self.options);
+        match &self.spec.route {
+            Route::Direct => {
+                let deadline = Instant::now() + options.dial_timeout;
+                let dial = self.addresses.connect(&endpoint.host, endpoint.port, deadline, options.addresses);
+                Ok(BufReader::with_capacity(READ_BUFFER, Hop::Tcp(dial.await?)))
+            }
+            Route::Proxy(proxy) => self.tunnels.open(proxy, endpoint, &self.addresses, options).await,
         }
     }
 
@@ -89,59 +100,4 @@ impl Dialer {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialed { stream: Stream::Tls(Box::new(stream)), http2 })
     }
-
-    /// Tries the member's addresses one after the other; the first failure is the one that is reported.
-    async fn connect(&self) -> Result<TcpStream, TransportError> {
-        let deadline = Instant::now() + self.options.dial_timeout;
-        let addresses = self.resolve(deadline).await?;
-        let mut first_failure = None;
-        for (index, &address) in addresses.iter().enumerate() {
-            let share = share(deadline, addresses.len() - index);
-            match self.connect_to(address, share).await {
-                Ok(stream) => return Ok(stream),
-                Err(failure) => first_failure = first_failure.or(Some(failure)),
-            }
-        }
-        let host = &self.spec.endpoint.host;
-        Err(first_failure
-            .unwrap_or_else(|| TransportError::Dial(format!("dial tcp: lookup {host}: no such host"))))
-    }
-
-    async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
-        let (host, port) = (self.spec.endpoint.host.as_str(), self.spec.endpoint.port);
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
-        match timeout_at(deadline, lookup_host((host, port))).await {
-            Ok(Ok(addresses)) => Ok(addresses.collect()),
-            Ok(Err(error)) => Err(TransportError::lookup(host, &error)),
-            Err(_) => Err(TransportError::lookup_timeout(host)),
-        }
-    }
-
-    async fn connect_to(&self, address: SocketAddr, deadline: Instant) -> Result<TcpStream, TransportError> {
-        if let Some(kind) = self.options.addresses.denial(address.ip()) {
-            return Err(TransportError::denied(address, kind));
-        }
-        let stream = timeout_at(deadline, TcpStream::connect(address))
-            .await
-            .map_err(|_| TransportError::connect_timeout(address))?
-            .map_err(|error| TransportError::connect(address, &error))?;
-        prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
-        Ok(stream)
-    }
-}
-
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
-
-/// When the next of `left` addresses must have answered: a fair part of the time that is left, if that is enough.
-fn share(deadline: Instant, left: usize) -> Instant {
-    let now = Instant::now();
-    let remaining = deadline.saturating_duration_since(now);
-    let part = remaining / u32::try_from(left).unwrap_or(u32::MAX).max(1);
-    now + part.max(LEAST_TIME).min(remaining)
 }

@@ -6,9 +6,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use ::h2::Reason;
 use ::h2::client::{Builder, SendRequest};
+use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version, header};
 use tokio::sync::oneshot;
@@ -215,7 +215,8 @@ fn is_refused(error: &::h2::Error, method: &http::Method) -> bool {
 /// Gives the request the form that HTTP/2 wants: the target in the URI, no `Host` (rules 145, 196).
 fn address(head: &mut http::request::Parts, scheme: &Scheme, authority: &Authority) {
     let mut parts = http::uri::Parts::default();
-    parts.path_and_query = head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
+    parts.path_and_query =
+        head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
     parts.scheme = Some(scheme.clone());
     parts.authority = Some(authority.clone());
     if let Ok(uri) = Uri::from_parts(parts) {

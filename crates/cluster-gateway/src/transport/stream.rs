@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected socket, read in large pieces.
-pub(super) type Socket = BufReader<TcpStream>;
+use super::hop::Hop;
+
+/// A first hop, read in large pieces.
+pub(super) type Socket = BufReader<Hop>;
 
 /// A connection to a member.
 #[derive(Debug)]

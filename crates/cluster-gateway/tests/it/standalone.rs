@@ -14,7 +14,7 @@ use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
 use cluster_gateway::identity::Rules;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
-use cluster_gateway::registry::ClustersDirectory;
+use cluster_gateway::registry::{ClustersDirectory, ProxyEnvironment};
 use cluster_gateway::serve::Server;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -83,6 +83,7 @@ impl Files {
             identity_rules: Rules::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            proxies: ProxyEnvironment::default(),
             shutdown_delay: Duration::ZERO,
             poll: POLL,
         }

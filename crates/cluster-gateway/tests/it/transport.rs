@@ -3,12 +3,13 @@
 mod errors;
 mod frames;
 mod pool;
+mod proxies;
 
 use std::sync::Arc;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -22,6 +23,7 @@ fn options() -> TransportOptions {
 fn spec(member: &FakeMember) -> TransportSpec {
     TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port: member.address.port() },
+        route: Route::default(),
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,

@@ -222,7 +222,7 @@ fn what_a_kubeconfig_asks_and_cannot_get_makes_its_cluster_unusable() {
         ),
         (with(server(), "insecure-skip-tls-verify", true.into()), token(), "--allow-insecure-clusters"),
         (with(server(), "insecure-skip-tls-verify", "yes".into()), token(), "expected true or false"),
-        (with(server(), "proxy-url", "http://p:1".into()), token(), "proxy-url"),
+        (with(server(), "proxy-url", "ftp://p:1".into()), token(), "proxy-url"),
         (
             with(server(), "certificate-authority-data", "!hunter2".into()),
             token(),

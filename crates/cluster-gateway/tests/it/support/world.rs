@@ -9,6 +9,7 @@ use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::Rules;
+use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use k8s_openapi::ByteString;
@@ -102,6 +103,7 @@ impl World {
             identity_rules: setup.rules,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            proxies: ProxyEnvironment::default(),
             shutdown_delay: Duration::ZERO,
             poll: setup.poll,
         };

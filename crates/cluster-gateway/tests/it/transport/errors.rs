@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_gateway::credential::Credential;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -24,6 +24,7 @@ async fn error_with(spec: TransportSpec, options: TransportOptions) -> Transport
 fn unverified(host: &str, port: u16) -> TransportSpec {
     TransportSpec {
         endpoint: Endpoint { tls: true, host: host.into(), port },
+        route: Route::default(),
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_gateway::transport::{
-    Endpoint, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +45,7 @@ impl Raw {
         let port = self.listener.local_addr().unwrap().port();
         let spec = TransportSpec {
             endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
+            route: Route::default(),
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,

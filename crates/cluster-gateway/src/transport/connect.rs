@@ -1,0 +1,155 @@
+//! TCP to a host that may have several addresses: the next one is tried soon, and what answered is remembered.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::idle::lock;
+use super::{AddressPolicy, TransportError};
+
+/// How long an address is waited for before the next one is tried beside it (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// How long an address that failed is tried after the others.
+const DEMOTION: Duration = Duration::from_secs(60);
+/// Addresses of one name that are tried at most.
+const MOST_ADDRESSES: usize = 16;
+/// Silence after which the kernel asks whether the peer is still there (rule 189), and how often it asks.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// What is known of the addresses of one host.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// The one that answered last.
+    good: Option<SocketAddr>,
+    /// Those that failed, and when.
+    failed: Vec<(SocketAddr, Instant)>,
+}
+
+impl Addresses {
+    /// Connects to `host`, a name or an address. Of several addresses the one that answered last comes first and those
+    /// that failed lately come last; the first failure in that order is the one that is reported.
+    ///
+    /// # Errors
+    /// [`TransportError::Dial`], in Go's words (rule 177).
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        deadline: Instant,
+        policy: AddressPolicy,
+    ) -> Result<TcpStream, TransportError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return dial(SocketAddr::new(address, port), deadline, policy).await;
+        }
+        let mut addresses = resolve(host, port, deadline).await?;
+        lock(&self.0).sort(&mut addresses);
+        addresses.truncate(MOST_ADDRESSES);
+        let nothing = TransportError::Dial(format!("dial tcp: lookup {host}: no such host"));
+        self.race(addresses, |address| dial(address, deadline, policy))
+            .await
+            .map_err(|e| e.unwrap_or(nothing))
+    }
+
+    /// Tries addresses, each a little after the one before or as soon as all before have failed; the first that answers
+    /// wins. `Err(None)`: there is none.
+    async fn race<S, F: Future<Output = Result<S, TransportError>>>(
+        &self,
+        addresses: Vec<SocketAddr>,
+        dial: impl Fn(SocketAddr) -> F,
+    ) -> Result<S, Option<TransportError>> {
+        let mut waiting = addresses.into_iter().enumerate();
+        let mut begun = FuturesUnordered::new();
+        let mut first_failure: Option<(usize, TransportError)> = None;
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                Some((index, address, result)) = begun.next() => match result {
+                    Ok(stream) => {
+                        lock(&self.0).answered(address);
+                        return Ok(stream);
+                    }
+                    Err(failure) => {
+                        lock(&self.0).failed(address);
+                        if first_failure.as_ref().is_none_or(|(first, _)| index < *first) {
+                            first_failure = Some((index, failure));
+                        }
+                        next = Instant::now();
+                    }
+                },
+                () = sleep_until(next), if waiting.len() > 0 => {
+                    if let Some((index, address)) = waiting.next() {
+                        let dial = dial(address);
+                        begun.push(async move { (index, address, dial.await) });
+                    }
+                    next = Instant::now() + STAGGER;
+                }
+                else => return Err(first_failure.map(|(_, failure)| failure)),
+            }
+        }
+    }
+}
+
+impl Memory {
+    fn sort(&mut self, addresses: &mut [SocketAddr]) {
+        self.failed.retain(|(address, when)| when.elapsed() < DEMOTION && addresses.contains(address));
+        addresses.sort_by_key(|address| {
+            let failed = self.failed.iter().any(|(failed, _)| failed == address);
+            (self.good != Some(*address), failed)
+        });
+    }
+
+    fn answered(&mut self, address: SocketAddr) {
+        self.good = Some(address);
+        self.failed.retain(|(failed, _)| *failed != address);
+    }
+
+    fn failed(&mut self, address: SocketAddr) {
+        self.good = self.good.filter(|good| *good != address);
+        self.failed.retain(|(failed, _)| *failed != address);
+        self.failed.push((address, Instant::now()));
+    }
+}
+
+async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
+    match timeout_at(deadline, lookup_host((host, port))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(TransportError::lookup(host, &error)),
+        Err(_) => Err(TransportError::lookup_timeout(host)),
+    }
+}
+
+async fn dial(
+    address: SocketAddr,
+    deadline: Instant,
+    policy: AddressPolicy,
+) -> Result<TcpStream, TransportError> {
+    if let Some(kind) = policy.denial(address.ip()) {
+        return Err(TransportError::denied(address, kind));
+    }
+    let stream = timeout_at(deadline, TcpStream::connect(address))
+        .await
+        .map_err(|_| TransportError::connect_timeout(address))?
+        .map_err(|error| TransportError::connect(address, &error))?;
+    prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
+    Ok(stream)
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests;
