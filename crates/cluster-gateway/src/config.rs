@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod compat;
+mod exec;
 mod gates;
 mod hub;
 mod options;
@@ -22,6 +23,7 @@ pub use options::{
 
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
+use crate::credential::ExecPolicy;
 use crate::hub::HubConfig;
 use crate::identity::Rules;
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
@@ -51,6 +53,8 @@ pub struct Config {
     pub allow_loopback_clusters: bool,
     /// Proxies on the way to clusters whose Secret names none.
     pub proxies: ProxyEnvironment,
+    /// Programs that clusters may run for their credentials.
+    pub exec: ExecPolicy,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
@@ -122,6 +126,7 @@ struct Common {
     gates: FeatureGates,
     identity_rules: Rules,
     proxies: ProxyEnvironment,
+    exec: ExecPolicy,
 }
 
 impl Common {
@@ -144,6 +149,7 @@ impl Common {
             }),
             identity_rules: identity_rules(options, mistakes),
             proxies: proxies::proxies(mistakes),
+            exec: exec::policy(options, mistakes),
         }
     }
 }

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use rustls::sign::CertifiedKey;
 
+mod exec;
+
+pub use exec::{ClusterInfo, ExecConfig, ExecCredential, ExecPlugins, ExecPolicy, Issued};
+
 /// A cluster's credential, ready for use.
 #[derive(Clone)]
 pub enum Credential {
@@ -13,6 +17,8 @@ pub enum Credential {
     Token(HeaderValue),
     /// A client certificate; it belongs to the connection, not to the request.
     X509(ClientCertificate),
+    /// Whatever a program gives, asked for when it is needed.
+    Exec(Arc<ExecCredential>),
 }
 
 /// A client certificate and its key.
@@ -72,6 +78,10 @@ impl Credential {
     /// # Errors
     /// [`CredentialError::Missing`], [`CredentialError::Pki`].
     pub fn x509(certificate: &[u8], key: &[u8]) -> Result<Self, CredentialError> {
+        Self::certificate(certificate, key).map(Self::X509)
+    }
+
+    fn certificate(certificate: &[u8], key: &[u8]) -> Result<ClientCertificate, CredentialError> {
         use sha2::{Digest, Sha256};
         for (name, value) in [("tls.crt", certificate), ("tls.key", key)] {
             if value.is_empty() {
@@ -84,26 +94,27 @@ impl Credential {
         let fingerprint =
             Sha256::new().chain_update(certificate).chain_update([0]).chain_update(key).finalize().into();
         let key = crate::pki::certified_key(certificate, key).map_err(pki("tls.key"))?;
-        Ok(Self::X509(ClientCertificate { pem: certificate.into(), key, fingerprint }))
+        Ok(ClientCertificate { pem: certificate.into(), key, fingerprint })
     }
 
-    /// Puts the credential on a request, over whatever stands there (rules 84, 162).
+    /// Puts the credential on a request, over whatever stands there (rules 84, 162). Of one that comes from a program
+    /// there is nothing here; see [`Issued::attach`].
     pub fn attach(&self, headers: &mut HeaderMap) {
         match self {
             Self::Token(value) => {
                 headers.insert(header::AUTHORIZATION, value.clone());
             }
-            Self::X509(_) => {
+            Self::X509(_) | Self::Exec(_) => {
                 headers.remove(header::AUTHORIZATION);
             }
         }
     }
 
-    /// The client certificate, if the credential is one.
+    /// The client certificate, if the credential is one that the Secret holds.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         match self {
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Exec(_) => None,
             Self::X509(certificate) => Some(certificate),
         }
     }
@@ -114,6 +125,7 @@ impl fmt::Debug for Credential {
         f.write_str(match self {
             Self::Token(_) => "Token",
             Self::X509(_) => "X509",
+            Self::Exec(_) => "Exec",
         })
     }
 }

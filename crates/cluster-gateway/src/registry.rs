@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 mod cluster;
+mod data;
 mod directory;
 mod endpoint;
 mod entry;
@@ -19,8 +20,9 @@ mod parse;
 mod proxy_environment;
 mod proxy_url;
 mod source;
+mod upstream;
 
-pub use cluster::{Cluster, Unusable, Upstream};
+pub use cluster::{Cluster, Unusable};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
@@ -30,6 +32,7 @@ pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
 pub use proxy_environment::ProxyEnvironment;
 pub use source::SecretSource;
+pub use upstream::{Certified, Upstream, Way};
 
 use crate::status::Error;
 

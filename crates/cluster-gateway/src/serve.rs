@@ -21,6 +21,7 @@ use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
+use crate::credential::ExecPlugins;
 use crate::gateway::{Gateway, IdentityPassing};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
@@ -251,6 +252,7 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
         proxies: config.proxies.clone(),
+        exec: Arc::new(ExecPlugins::new(config.exec.clone())),
         transport: Arc::new(transport),
     };
     Index::new(Arc::clone(&gateway.registry), policy)

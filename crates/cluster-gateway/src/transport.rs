@@ -111,6 +111,13 @@ impl Transport {
         Self { pool: Arc::new(Pool::new(spec, options)) }
     }
 
+    /// One to the same member under another client certificate, without connections.
+    #[must_use]
+    pub fn with_client_certificate(&self, certificate: ClientCertificate) -> Self {
+        let spec = TransportSpec { client_certificate: Some(certificate), ..self.spec().clone() };
+        Self::new(spec, self.pool.shared_options())
+    }
+
     /// What makes its connections reusable.
     #[must_use]
     pub fn spec(&self) -> &TransportSpec {

@@ -184,6 +184,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         ca_bundle: Some(Arc::from(&b"-----BEGIN CERTIFICATE-----"[..])),
         proxy_url: None,
         upstream: Ok(Upstream {
+            certified: None,
             origin: "https://127.0.0.1:16444".to_owned(),
             base_path: String::new(),
             credential,

@@ -17,6 +17,7 @@ use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
+use crate::credential::ExecPolicy;
 use crate::identity::Rules;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::record::{Recorder, Served};
@@ -151,6 +152,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         proxies: ProxyEnvironment::default(),
+        exec: ExecPolicy::default(),
         shutdown_delay: Duration::ZERO,
         poll: Duration::from_secs(10),
     })

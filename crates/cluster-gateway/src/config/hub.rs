@@ -54,6 +54,7 @@ impl Config {
             gates: common.gates,
             identity_rules: common.identity_rules,
             proxies: common.proxies,
+            exec: common.exec,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             shutdown_delay: options.common.shutdown_delay_duration,
             poll: POLL,

@@ -24,7 +24,8 @@ impl Config {
         let files =
             [("--token-auth-file", &options.token_auth_file), ("--oidc-ca-file", &options.oidc.oidc_ca_file)];
         check_files(&files, &mut mistakes);
-        let clusters = options.data.clusters();
+        let mut clusters = options.data.clusters();
+        clusters.allow_exec = !common.exec.commands.is_empty();
         check_directory("--clusters-dir", &clusters.directory, &mut mistakes);
         if let Some(directory) = &options.rbac_dir {
             check_directory("--rbac-dir", directory, &mut mistakes);
@@ -57,6 +58,7 @@ impl Config {
             gates: common.gates,
             identity_rules: common.identity_rules,
             proxies: common.proxies,
+            exec: common.exec,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,
             shutdown_delay: options.common.shutdown_delay_duration,

@@ -9,6 +9,7 @@ mod upgrades;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::request;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -42,6 +43,7 @@ fn upstream(member: &FakeMember) -> Upstream {
         base_path: String::new(),
         credential: Credential::token(b"member-token").expect("a token"),
         insecure: false,
+        certified: None,
         transport: Arc::new(Transport::new(spec, options)),
     }
 }
@@ -56,7 +58,9 @@ fn outbound<'o>(
     path: &'o str,
     query: Option<&'o str>,
 ) -> Outbound<'o> {
-    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway }
+    let way = upstream.way("c").now_or_never().expect("no wait").expect("a credential");
+    let (base_path, identity) = (upstream.base_path.as_str(), &identity::Exchange::Gateway);
+    Outbound { cluster: "c", method, path, query, base_path, way, identity }
 }
 
 /// Forwards to `path`; the request's own path does not matter.

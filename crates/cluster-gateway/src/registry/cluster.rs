@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
-use super::ManagedCluster;
-use crate::credential::Credential;
+use super::{ManagedCluster, Upstream};
 use crate::identity::{RuleError, Rules};
 use crate::status::Error;
-use crate::transport::Transport;
 
 /// A cluster. Immutable; a change of its Secret or ManagedCluster makes a new one, which inherits the transport while
 /// the connection data is equal.
@@ -54,21 +52,6 @@ pub struct Cluster {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(pub String);
-
-/// The way to a member.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// `https://host:port`, for the upstream request line.
-    pub origin: String,
-    /// Path prefix of the endpoint, without a trailing slash; may be empty.
-    pub base_path: String,
-    /// What proves the gateway to the member.
-    pub credential: Credential,
-    /// Whether the member's certificate is not verified.
-    pub insecure: bool,
-    /// Its connections.
-    pub transport: Arc<Transport>,
-}
 
 impl Cluster {
     /// A cluster of which there is only a ManagedCluster.

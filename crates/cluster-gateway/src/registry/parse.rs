@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::data::Data;
 use super::proxy_url::{proxy, without_login};
-use super::{Cluster, EndpointUrl, Entry, ProxyEnvironment, Unusable, Upstream};
-use crate::credential::Credential;
+use super::{Certified, Cluster, EndpointUrl, Entry, ProxyEnvironment, Unusable, Upstream};
+use crate::credential::{ClusterInfo, Credential, ExecConfig, ExecCredential, ExecPlugins};
 use crate::identity::{RuleError, Rules};
 use crate::pki;
 use crate::transport::{Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification};
@@ -24,6 +25,8 @@ pub struct ClusterPolicy {
     pub merge_managed_clusters: bool,
     /// Proxies on the way to clusters whose Secret names none. Default: none.
     pub proxies: ProxyEnvironment,
+    /// Runs the programs of credentials that come from one. Default: none is allowed.
+    pub exec: Arc<ExecPlugins>,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
 }
@@ -78,7 +81,7 @@ impl ClusterPolicy {
         data: &Data,
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
-        let credential = credential(cluster, data)?;
+        let credential = self.credential(cluster, data, previous)?;
         check_endpoint_type(cluster)?;
         let url = self.endpoint(data)?;
         let insecure = self.insecure(cluster, &url)?;
@@ -99,7 +102,60 @@ impl ClusterPolicy {
         };
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
-        Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+        Ok(Upstream {
+            certified: certified(&credential, &transport, previous),
+            origin: url.origin,
+            base_path: url.base_path,
+            credential,
+            insecure,
+            transport,
+        })
+    }
+
+    fn credential(
+        &self,
+        cluster: &Cluster,
+        data: &Data,
+        previous: Option<&Cluster>,
+    ) -> Result<Credential, String> {
+        let kind = cluster.credential_type.ok_or_else(|| {
+            let value = cluster.labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str).unwrap_or_default();
+            format!(
+                "label {LABEL_CREDENTIAL_TYPE} has the unknown value \"{value}\"; expected ServiceAccountToken, \
+                 X509Certificate or Dynamic"
+            )
+        })?;
+        match kind {
+            CredentialType::ServiceAccountToken => Credential::token(data.bytes("token")),
+            CredentialType::X509Certificate => Credential::x509(data.bytes("tls.crt"), data.bytes("tls.key")),
+            CredentialType::Dynamic => return self.program(cluster, data, previous),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    /// A credential that a program gives. What it gave is inherited while the program and its input are the same (rule
+    /// 273).
+    fn program(
+        &self,
+        cluster: &Cluster,
+        data: &Data,
+        previous: Option<&Cluster>,
+    ) -> Result<Credential, String> {
+        let proxy_url = data.text("proxy-url")?;
+        let info = ClusterInfo {
+            name: &cluster.name,
+            server: cluster.address.as_deref().unwrap_or_default(),
+            tls_server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).map(String::as_str),
+            insecure: cluster.annotations.get(ANNOTATION_INSECURE).is_some_and(|value| value == "true"),
+            ca_bundle: cluster.ca_bundle.as_deref(),
+            proxy_url: proxy_url.as_deref(),
+        };
+        let config = ExecConfig::read(data.bytes("exec"), &info, self.exec.policy());
+        let config = config.map_err(|problem| format!("key \"exec\": {problem}"))?;
+        let before = previous.and_then(|previous| previous.upstream.as_ref().ok()?.program());
+        let same = before.filter(|before| before.config().fingerprint() == config.fingerprint()).cloned();
+        let program = same.unwrap_or_else(|| Arc::new(ExecCredential::new(config, Arc::clone(&self.exec))));
+        Ok(Credential::Exec(program))
     }
 
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
@@ -173,24 +229,19 @@ pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, Str
     annotations.into_iter().filter(|(key, _)| ours(key)).collect()
 }
 
-fn credential(cluster: &Cluster, data: &Data) -> Result<Credential, String> {
-    let kind = cluster.credential_type.ok_or_else(|| {
-        let value = cluster.labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str).unwrap_or_default();
-        format!(
-            "label {LABEL_CREDENTIAL_TYPE} has the unknown value \"{value}\"; expected ServiceAccountToken, \
-             X509Certificate or Dynamic"
-        )
-    })?;
-    match kind {
-        CredentialType::ServiceAccountToken => Credential::token(data.bytes("token")),
-        CredentialType::X509Certificate => Credential::x509(data.bytes("tls.crt"), data.bytes("tls.key")),
-        CredentialType::Dynamic => {
-            return Err(
-                "credentials of type Dynamic (exec plugins) are not supported by this version".to_owned()
-            );
-        }
-    }
-    .map_err(|error| error.to_string())
+/// Where connections under the certificate of a program are kept; inherited with what they were made for.
+fn certified(
+    credential: &Credential,
+    transport: &Arc<Transport>,
+    previous: Option<&Cluster>,
+) -> Option<Arc<Certified>> {
+    let Credential::Exec(program) = credential else { return None };
+    let before = previous.and_then(|previous| previous.upstream.as_ref().ok());
+    let same = before.filter(|before| {
+        Arc::ptr_eq(&before.transport, transport)
+            && before.program().is_some_and(|before| Arc::ptr_eq(before, program))
+    });
+    same.and_then(|before| before.certified.clone()).or_else(|| Some(Arc::default()))
 }
 
 fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
@@ -207,29 +258,4 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
         );
     }
     Ok(())
-}
-
-/// Data of a Secret.
-struct Data(BTreeMap<String, k8s_openapi::ByteString>);
-
-impl Data {
-    fn bytes(&self, key: &str) -> &[u8] {
-        self.0.get(key).map_or(&[], |value| value.0.as_slice())
-    }
-
-    /// A text value without its one trailing newline; `None` if missing or empty.
-    fn text(&self, key: &str) -> Result<Option<String>, String> {
-        let bytes = self.bytes(key);
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("key \"{key}\" is not UTF-8 text"))?;
-        Ok(Some(text.to_owned()))
-    }
-
-    /// `ca.crt`, else `ca` (rule 165).
-    fn ca_bundle(&self) -> Option<(&'static str, &[u8])> {
-        ["ca.crt", "ca"].into_iter().map(|key| (key, self.bytes(key))).find(|(_, value)| !value.is_empty())
-    }
 }

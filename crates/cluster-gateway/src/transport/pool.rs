@@ -77,6 +77,10 @@ impl Pool {
         &self.dialer.options
     }
 
+    pub(super) fn shared_options(&self) -> Arc<TransportOptions> {
+        Arc::clone(&self.dialer.options)
+    }
+
     pub(super) fn counters(&self) -> &Counters {
         &self.dialer.counters
     }

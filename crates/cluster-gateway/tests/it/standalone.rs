@@ -12,6 +12,7 @@ use std::time::Duration;
 use cluster_gateway::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
+use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::identity::Rules;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
 use cluster_gateway::registry::{ClustersDirectory, ProxyEnvironment};
@@ -84,6 +85,7 @@ impl Files {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             proxies: ProxyEnvironment::default(),
+            exec: ExecPolicy::default(),
             shutdown_delay: Duration::ZERO,
             poll: POLL,
         }

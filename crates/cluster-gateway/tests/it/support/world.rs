@@ -7,6 +7,7 @@ use std::time::Duration;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
+use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::Rules;
 use cluster_gateway::registry::ProxyEnvironment;
@@ -36,6 +37,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) poll: Duration,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// Programs that may be run for credentials.
+    pub(crate) exec: ExecPolicy,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -49,6 +52,7 @@ impl Default for Setup<'_> {
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
             ocm_integration: false,
+            exec: ExecPolicy::default(),
             certificate: None,
         }
     }
@@ -104,6 +108,7 @@ impl World {
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             proxies: ProxyEnvironment::default(),
+            exec: setup.exec,
             shutdown_delay: Duration::ZERO,
             poll: setup.poll,
         };
