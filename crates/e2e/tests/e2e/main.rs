@@ -12,6 +12,7 @@ mod lifecycle;
 mod members;
 mod ocm;
 mod pods;
+mod proxies;
 mod readme;
 mod rights;
 mod standalone;
