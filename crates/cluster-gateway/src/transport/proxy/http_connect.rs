@@ -67,11 +67,12 @@ fn judge(head: &[u8], logged_in: bool) -> Result<(), Refusal> {
                 "answered with something that is not HTTP/1.1; is this the address of an HTTP proxy?".into(),
             );
         }
-        Some(407) if logged_in => "it refuses the user or password in key \"proxy-url\" of the Secret",
-        Some(407) => {
+        // tinyproxy says 401 of a wrong password.
+        Some(401 | 407) if logged_in => "it refuses the user or password in key \"proxy-url\" of the Secret",
+        Some(401 | 407) => {
             "it asks for a user and a password: write key \"proxy-url\" of the Secret as SCHEME://USER:PASSWORD@HOST:PORT"
         }
-        Some(401 | 403 | 405) => "it must allow CONNECT to this host and port",
+        Some(403 | 405) => "it must allow CONNECT to this host and port",
         Some(502..=504) => "it cannot reach the member; try the endpoint from the proxy's machine",
         Some(_) => "read the proxy's log",
     };
@@ -129,6 +130,7 @@ mod tests {
         for (answer, login, expected) in [
             (b"HTTP/1.1 407 Who\r\n\r\n".as_slice(), None, ["407 Who", "SCHEME://USER:PASSWORD@HOST:PORT"]),
             (b"HTTP/1.1 407 Who\r\n\r\n", Some(login()), ["407 Who", "refuses the user or password"]),
+            (b"HTTP/1.1 401 Who\r\n\r\n", Some(login()), ["401 Who", "refuses the user or password"]),
             (squid, None, ["403 Forbidden", "must allow CONNECT"]),
             (b"HTTP/1.1 503 Down\x1b[0m\r\n\r\n", None, ["503 Down\\u{1b}[0m", "cannot reach the member"]),
             (b"HTTP/1.1 302 Found\r\nLocation: http://canary/\r\n\r\n", None, ["302 Found", "log"]),
