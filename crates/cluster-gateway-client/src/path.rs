@@ -52,7 +52,7 @@ impl fmt::Display for PathError {
 impl std::error::Error for PathError {}
 
 /// Segments before the cluster's name, as they must be spelt.
-const PREFIX: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/";
+const PREFIX: &str = concat!("/apis/", crate::group!(), "/", crate::version!(), "/clustergateways/");
 
 impl ProxyPath {
     /// Reads an escaped request path. `None`: the path is not a proxied one.

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Label on a credential Secret that makes it a cluster; its value is a [`CredentialType`].
-pub const LABEL_CREDENTIAL_TYPE: &str = "cluster.core.oam.dev/cluster-credential-type";
+pub const LABEL_CREDENTIAL_TYPE: &str = concat!(group!(), "/cluster-credential-type");
 /// Label on a credential Secret that says how the cluster is reached; absent means [`EndpointType::Const`].
-pub const LABEL_ENDPOINT_TYPE: &str = "cluster.core.oam.dev/cluster-endpoint-type";
+pub const LABEL_ENDPOINT_TYPE: &str = concat!(group!(), "/cluster-endpoint-type");
 /// Label that tells the control plane (`local`) from its members.
-pub const LABEL_CONTROL_PLANE: &str = "cluster.core.oam.dev/control-plane";
+pub const LABEL_CONTROL_PLANE: &str = concat!(group!(), "/control-plane");
 /// Annotation that holds a cluster's name for people.
-pub const ANNOTATION_ALIAS: &str = "cluster.core.oam.dev/cluster-alias";
+pub const ANNOTATION_ALIAS: &str = concat!(group!(), "/cluster-alias");
 /// Annotation that holds the identity rules of one cluster (YAML).
-pub const ANNOTATION_PROXY_CONFIGURATION: &str = "cluster.core.oam.dev/cluster-gateway-proxy-configuration";
+pub const ANNOTATION_PROXY_CONFIGURATION: &str = concat!(group!(), "/cluster-gateway-proxy-configuration");
 /// Annotation that overrides the name which the member's certificate must carry.
-pub const ANNOTATION_TLS_SERVER_NAME: &str = "cluster.core.oam.dev/tls-server-name";
+pub const ANNOTATION_TLS_SERVER_NAME: &str = concat!(group!(), "/tls-server-name");
 /// Annotation, value `true`, that asks for an unverified or unencrypted connection to this one cluster. It has an
 /// effect only when the gateway runs with `--allow-insecure-clusters`.
-pub const ANNOTATION_INSECURE: &str = "cluster.core.oam.dev/insecure-skip-tls-verify";
+pub const ANNOTATION_INSECURE: &str = concat!(group!(), "/insecure-skip-tls-verify");
 /// Annotation that records whether a cluster is healthy (`true` or `false`).
-pub const ANNOTATION_HEALTHY: &str = "status.cluster.core.oam.dev/healthy";
+pub const ANNOTATION_HEALTHY: &str = concat!("status.", group!(), "/healthy");
 /// Annotation that records why a cluster is not healthy.
-pub const ANNOTATION_HEALTHY_REASON: &str = "status.cluster.core.oam.dev/healthy-reason";
+pub const ANNOTATION_HEALTHY_REASON: &str = concat!("status.", group!(), "/healthy-reason");
 
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

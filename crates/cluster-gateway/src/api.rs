@@ -17,9 +17,11 @@ use crate::request::{DocumentTarget, ResourceTarget, Verb};
 use crate::status::Error;
 
 mod cluster_gateways;
+mod compress;
 mod discovery;
 mod encode;
 mod health;
+mod health_record;
 mod index;
 mod metrics;
 mod negotiate;
@@ -36,6 +38,7 @@ mod yaml;
 mod tests;
 
 pub use health::Condition;
+pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
 pub use version::VersionInfo;
 
@@ -63,6 +66,8 @@ pub struct ApiConfig {
     pub clusters: Clusters,
     /// The body of `/metrics` (rule 6).
     pub metrics: Metrics,
+    /// Where health is recorded (rule 232); `None`: there is no hub, and writes are refused.
+    pub health: Option<Arc<dyn HealthRecords>>,
 }
 
 /// Answers every request that is not for a member.
@@ -77,6 +82,7 @@ pub struct Api {
     synced: Condition,
     clusters: Clusters,
     metrics: Metrics,
+    health: Option<Arc<dyn HealthRecords>>,
 }
 
 impl Api {
@@ -95,30 +101,50 @@ impl Api {
             synced: config.synced,
             clusters: config.clusters,
             metrics: config.metrics,
+            health: config.health,
         }
     }
 
     /// Answers a request for a resource.
     ///
     /// # Errors
-    /// What rules 197-228 say of it; [`Error::NotSynced`] before the clusters have been read.
+    /// What rules 197-234 say of it; [`Error::NotSynced`] before the clusters have been read.
     pub async fn serve(
         &self,
         permit: &Permit<ResourceTarget>,
         parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Error> {
-        // Nothing that is answered today has a body worth reading.
+        let response = self.answer(permit.target(), parts, body).await?;
+        Ok(compress::large(&parts.headers, response).await)
+    }
+
+    async fn answer(
+        &self,
+        target: &ResourceTarget,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response<Body>, Error> {
+        let writes = matches!(parts.method, Method::PUT | Method::PATCH);
+        if writes && target.is_ours() && matches!(Route::of(target), Some(Route::Health)) {
+            return health_record::write(self, &target.name, parts, body).await;
+        }
+        // Nothing else has a body worth reading.
         drop(body);
-        self.resource(permit.target(), parts)
+        self.resource(target, parts)
     }
 
     /// Answers a request for anything that is no resource.
     ///
     /// # Errors
     /// [`Error::UnknownPath`], [`Error::MethodNotAllowed`], [`Error::NotAcceptable`].
-    pub fn document(&self, permit: &Permit<DocumentTarget>, parts: &Parts) -> Result<Response<Body>, Error> {
-        self.path(&permit.target().path, parts)
+    pub async fn document(
+        &self,
+        permit: &Permit<DocumentTarget>,
+        parts: &Parts,
+    ) -> Result<Response<Body>, Error> {
+        let response = self.path(&permit.target().path, parts)?;
+        Ok(compress::large(&parts.headers, response).await)
     }
 
     fn path(&self, path: &str, parts: &Parts) -> Result<Response<Body>, Error> {

@@ -31,6 +31,7 @@ const MAX_ASKED: usize = 16 << 10;
 pub struct Permit<T> {
     user: UserInfo,
     target: T,
+    reason: Option<Arc<str>>,
 }
 
 impl<T> Permit<T> {
@@ -44,6 +45,12 @@ impl<T> Permit<T> {
     #[must_use]
     pub fn target(&self) -> &T {
         &self.target
+    }
+
+    /// Why it was allowed, in the words of the authorizer; `None`: it was not asked, or gave no reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Arc<str>> {
+        self.reason.as_ref()
     }
 }
 
@@ -155,14 +162,15 @@ impl Authorizer {
         target: T,
         uri: &str,
     ) -> Result<Permit<T>, Error> {
+        let mut reason = None;
         for attributes in target.attributes(&self.policy) {
-            self.check(&user, attributes, None, uri).await?;
+            reason = self.check(&user, attributes, None, uri).await?.or(reason);
         }
         if let Some(carried) = target.carried(&self.policy) {
             // Boxed: off by default, and large; a request's future is moved and kept as a whole.
             Box::pin(self.check_carried(&user, carried, uri)).await?;
         }
-        Ok(Permit { user, target })
+        Ok(Permit { user, target, reason })
     }
 
     /// Whether everybody may use `target`, whoever they are (rule 18).
@@ -172,17 +180,17 @@ impl Authorizer {
     }
 
     /// Administrators, then open paths, then the decider (rule 85). `cluster`: where it is to be done, if not here; the
-    /// open paths are the gateway's own.
+    /// open paths are the gateway's own. `Ok` holds the decider's reason.
     async fn check(
         &self,
         user: &UserInfo,
         attributes: Attributes<'_>,
         cluster: Option<&str>,
         uri: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Arc<str>>, Error> {
         let open = || cluster.is_none() && self.always_allow.allows(&attributes);
         if user.in_group(GROUP_MASTERS) || open() {
-            return Ok(());
+            return Ok(None);
         }
         if attributes.bytes() > MAX_ASKED {
             return Err(Error::BadRequest(format!(
@@ -191,11 +199,11 @@ impl Authorizer {
         }
         let decision = match &self.decider {
             Decider::SubjectAccessReview(reviews) => reviews.decide(user, attributes, cluster).await,
-            Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(()),
+            Decider::Policy(policy) if policy.allows(user, &attributes) => return Ok(None),
             Decider::Policy(_) => Ok(Decision { allowed: false, reason: Arc::default() }),
         };
         match decision {
-            Ok(Decision { allowed: true, .. }) => Ok(()),
+            Ok(Decision { allowed: true, reason }) => Ok(Some(reason)),
             Ok(Decision { reason, .. }) => Err(Error::Forbidden(Box::new(Forbidden {
                 user: user.name.clone(),
                 verb: attributes.verb().to_owned(),

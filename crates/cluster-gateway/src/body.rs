@@ -74,6 +74,15 @@ impl Body {
         self
     }
 
+    /// The bytes of a body that is there as a whole and has not been read.
+    #[must_use]
+    pub fn as_full(&self) -> Option<&Bytes> {
+        match &self.inner {
+            Inner::Full(bytes) => bytes.as_ref(),
+            Inner::Incoming(_) | Inner::Received(_) | Inner::Boxed(_) => None,
+        }
+    }
+
     fn finish(&mut self, result: Result<(), &BodyError>) {
         if let Some(mut observer) = self.observer.take() {
             observer.end(result);

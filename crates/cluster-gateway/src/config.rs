@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod certificate;
+mod audit;
 mod compat;
 mod exec;
 mod gates;
@@ -18,14 +20,17 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions, StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
+    StandaloneOptions,
 };
 
+use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
+use crate::certificate::CertificateConfig;
 use crate::credential::ExecPolicy;
 use crate::hub::HubConfig;
-use crate::identity::Rules;
+use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::server::TlsFiles;
 
@@ -45,8 +50,10 @@ pub struct Config {
     pub authorization: AuthorizationConfig,
     /// Switches of the original.
     pub gates: FeatureGates,
-    /// Identity rules for all clusters.
-    pub identity_rules: Rules,
+    /// Which requests are audited, and where to; `None`: none is.
+    pub audit: Option<AuditConfig>,
+    /// What is made of callers' identities.
+    pub identity: IdentityConfig,
     /// Whether clusters may be marked insecure.
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
@@ -80,6 +87,8 @@ pub struct HubMode {
     pub hub: HubConfig,
     /// How callers are authenticated.
     pub authentication: AuthenticationConfig,
+    /// The certificate that renews itself; `None`: files are served, or one that is made for the process.
+    pub certificate: Option<CertificateConfig>,
     /// Whether endpoint and CA of clusters come from ManagedClusters (`--ocm-integration`, rule 247).
     pub ocm_integration: bool,
     /// Whether the hub itself is among the virtual clusters (`--virtual-clutser-with-control-plane`, rule 214).
@@ -124,9 +133,10 @@ struct Common {
     tls: Option<TlsFiles>,
     authorization: AuthorizationConfig,
     gates: FeatureGates,
-    identity_rules: Rules,
     proxies: ProxyEnvironment,
     exec: ExecPolicy,
+    audit: Option<AuditConfig>,
+    identity: IdentityConfig,
 }
 
 impl Common {
@@ -134,7 +144,6 @@ impl Common {
         check_files(
             &[
                 ("--client-ca-file", &options.client_ca_file),
-                ("--cluster-gateway-proxy-config", &options.cluster_gateway_proxy_config),
                 ("--tls-cert-file", &options.tls_cert_file),
                 ("--tls-private-key-file", &options.tls_private_key_file),
             ],
@@ -147,9 +156,10 @@ impl Common {
                 mistakes.push(format!("--feature-gates: {error}"));
                 FeatureGates::default()
             }),
-            identity_rules: identity_rules(options, mistakes),
             proxies: proxies::proxies(mistakes),
             exec: exec::policy(options, mistakes),
+            audit: audit::resolve(&options.audit, mistakes),
+            identity: identity(options, mistakes),
         }
     }
 }
@@ -192,14 +202,20 @@ fn authorization(options: &CommonOptions, mistakes: &mut Vec<String>) -> Authori
     config
 }
 
-fn identity_rules(options: &CommonOptions, mistakes: &mut Vec<String>) -> Rules {
-    let Some(path) = &options.cluster_gateway_proxy_config else { return Rules::default() };
-    // A file that cannot be read has been reported with the others.
-    let Ok(yaml) = std::fs::read_to_string(path) else { return Rules::default() };
-    Rules::parse(&yaml, None).unwrap_or_else(|error| {
-        mistakes.push(format!("--cluster-gateway-proxy-config: {}: {error}", path.display()));
-        Rules::default()
-    })
+fn identity(options: &CommonOptions, mistakes: &mut Vec<String>) -> IdentityConfig {
+    let webhook_hosts = WebhookHosts::parse(&options.identity_webhook_hosts).unwrap_or_else(|problems| {
+        mistakes.extend(problems.iter().map(|problem| format!("--identity-webhook-hosts: {problem}")));
+        WebhookHosts::default()
+    });
+    let config = IdentityConfig { webhook_hosts, ..IdentityConfig::default() };
+    let Some(path) = &options.cluster_gateway_proxy_config else { return config };
+    match RulesFile::load(path) {
+        Ok((file, rules)) => IdentityConfig { rules, file: Some(file), ..config },
+        Err(problem) => {
+            mistakes.push(format!("--cluster-gateway-proxy-config: {problem}"));
+            config
+        }
+    }
 }
 
 /// Names every file that cannot be read, with its flag.

@@ -16,10 +16,10 @@ use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
-use crate::identity::{self, Rules};
+use crate::identity::IdentityPassing;
 use crate::proxy;
 use crate::record::{Recorder, Recording};
-use crate::registry::{Cluster, Registry};
+use crate::registry::Registry;
 use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
 };
@@ -49,15 +49,6 @@ pub struct Gateway {
     pub upgraded: TaskTracker,
     /// Set once the process is stopping.
     pub stopping: Arc<AtomicBool>,
-}
-
-/// Whether callers' identities are passed on to members.
-#[derive(Debug, Default)]
-pub struct IdentityPassing {
-    /// For every request (feature gate `ClientIdentityPenetration`); else only with `?impersonate=true` (rule 106).
-    pub always: bool,
-    /// Rules for all clusters; a cluster's own come first.
-    pub global: Rules,
 }
 
 impl Gateway {
@@ -91,6 +82,7 @@ impl Gateway {
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
         self.refuse_while_stopping(&info)?;
+        recording.received(connection, &info, &parts);
         let limit = deadline(&info, &parts)?;
         let answer = self.route(connection, info, parts, body, uri, recording);
         match limit {
@@ -115,20 +107,24 @@ impl Gateway {
     ) -> Result<Response<Body>, Error> {
         let user = self.authenticate(connection, &info, &mut parts).await?;
         let warning = parts.extensions.remove::<Warning>();
+        if let Some(room) = recording.authenticated(&user) {
+            room.await;
+        }
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
-        recording.user(&user.name);
+        recording.user(&user);
         let response = match info {
             RequestInfo::Proxy(target) => {
                 recording.proxied(&parts.method, &target, parts.uri.query());
                 let permit = self.authz.authorize(user, target, uri).await?;
+                recording.allowed(permit.reason());
                 self.proxy(&permit, parts, body, connection, recording).await?
             }
             // Boxed: a proxied request's future must not be as large as theirs.
             RequestInfo::Resource(target) => {
-                uncached(Box::pin(self.resource(user, target, &parts, body, uri)).await?)
+                uncached(Box::pin(self.resource(user, target, &parts, body, uri, recording)).await?)
             }
             RequestInfo::Document(target) => {
-                uncached(Box::pin(self.document(user, target, &parts, uri)).await?)
+                uncached(Box::pin(self.document(user, target, &parts, uri, recording)).await?)
             }
         };
         Ok(warned(response, warning))
@@ -163,7 +159,9 @@ impl Gateway {
         let cluster = self.registry.get(&permit.target().path.cluster)?;
         recording.cluster(&cluster.name);
         let upstream = cluster.upstream()?;
-        let identity = self.identity.exchange(permit.user(), &cluster, parts.uri.query())?;
+        let own_rules = &cluster.identity_rules;
+        let passing = self.identity.exchange(permit.user(), &cluster.name, own_rules, parts.uri.query());
+        let identity = passing.await?;
         let observer = permit.target().upgrade.then(|| recording.observer());
         let exchange = proxy::Exchange { permit, upstream, identity, tasks: &self.upgraded, observer };
         proxy::forward(exchange, parts, body, connection.peer()).await
@@ -176,8 +174,10 @@ impl Gateway {
         parts: &Parts,
         body: Body,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
+        recording.allowed(permit.reason());
         self.api.serve(&permit, parts, body).await
     }
 
@@ -187,9 +187,11 @@ impl Gateway {
         target: DocumentTarget,
         parts: &Parts,
         uri: &str,
+        recording: &Recording,
     ) -> Result<Response<Body>, Error> {
         let permit = self.authz.authorize(user, target, uri).await?;
-        self.api.document(&permit, parts)
+        recording.allowed(permit.reason());
+        self.api.document(&permit, parts).await
     }
 
     /// Rule 132: what still comes on kept connections while the process drains.
@@ -199,27 +201,6 @@ impl Gateway {
         };
         let answered = matches!(info, RequestInfo::Document(target) if open(&target.path));
         if self.stopping.load(Ordering::Relaxed) && !answered { Err(Error::ShuttingDown) } else { Ok(()) }
-    }
-}
-
-impl IdentityPassing {
-    /// Rules that could not be read close this cluster to passed-on identities (rule 154).
-    fn exchange<'a>(
-        &'a self,
-        user: &'a UserInfo,
-        cluster: &'a Cluster,
-        query: Option<&str>,
-    ) -> Result<identity::Exchange<'a>, Error> {
-        let asked =
-            || query_value(query.unwrap_or_default(), "impersonate").is_some_and(|value| value == "true");
-        if !self.always && !asked() {
-            return Ok(identity::Exchange::Gateway);
-        }
-        let own = cluster.identity_rules.as_ref().map_err(|reason| Error::Member {
-            cluster: cluster.name.clone(),
-            message: format!("invalid proxy configuration: {reason}"),
-        })?;
-        identity::exchange(user, &cluster.name, [own, &self.global])
     }
 }
 

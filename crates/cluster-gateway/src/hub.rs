@@ -15,10 +15,16 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
 
+mod call;
+mod lease;
 mod review;
+mod secret;
 
+pub use call::{CallError, call};
+pub use lease::{Leadership, Lease, Standing};
 pub use review::ReviewError;
 use review::Reviewer;
+pub use secret::{Annotate, SecretMetadata, WriteError};
 
 /// How the hub is reached.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +222,7 @@ async fn client(config: Config) -> Result<Client, HubError> {
 }
 
 /// An error with its causes, as one line. Libraries that repeat a cause in their own text say it once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,8 +1,10 @@
-//! Certificates of a standalone server: its own CA for clients, and another for its serving certificate.
+//! Certificate authorities of our own and what they issue.
 //!
-//! Everything lies in one directory (`--data-dir`) that nobody else may read. What is found there and cannot be trusted or
-//! used is refused with the remedy, never replaced: certificates that were issued before would stop working unnoticed.
-//! The functions block on files; they are for the start of a process and for commands.
+//! Those of a standalone server (one CA for clients, another for its serving certificate) lie in one directory
+//! (`--data-dir`) that nobody else may read. What is found there and cannot be trusted or used is refused with the remedy,
+//! never replaced: certificates that were issued before would stop working unnoticed. The functions on that directory
+//! block on files; they are for the start of a process and for commands. Others keep a CA where they want
+//! ([`CertificateAuthority::generate`], [`CertificateAuthority::from_pair`]).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,11 +15,13 @@ use time::format_description::well_known::Rfc3339;
 
 mod authority;
 mod data_dir;
+mod names;
 mod serving;
 mod sign;
 
-pub use authority::{CertificateAuthority, Role};
+pub use authority::{CertificateAuthority, PairFlaw, Role};
 pub use data_dir::DataDir;
+pub use names::ServerNames;
 pub use serving::Serving;
 
 use crate::pki::PkiError;
@@ -32,6 +36,19 @@ pub enum IssuerError {
         path: PathBuf,
         /// The system's reason.
         cause: std::io::Error,
+    },
+    /// Somebody else owns what is secret.
+    #[error(
+        "--data-dir: {path} belongs to another user (uid {owner}), who may read and replace the keys; name a directory \
+         of uid {wanted}, or, if nobody else has had the keys, run: chown -R {wanted} {path}", path = path.display()
+    )]
+    Foreign {
+        /// Directory or file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it has to be.
+        wanted: u32,
     },
     /// A file in the directory cannot be read or written.
     #[error("--data-dir: {path}: {cause}", path = path.display())]
@@ -99,10 +116,14 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// How long before its making a certificate is valid already: the clocks of others may be late.
+/// How long before its making a client's certificate is valid already: the clocks of others may be late.
 const BACKDATED: Duration = Duration::from_secs(5 * 60);
+/// The same for a server's certificate and for a CA, which have more readers and grant nothing.
+const SERVER_BACKDATED: Duration = Duration::from_secs(3600);
 
-fn date(time: SystemTime) -> String {
+/// A moment for messages, RFC 3339.
+#[must_use]
+pub fn date(time: SystemTime) -> String {
     OffsetDateTime::from(time).format(&Rfc3339).unwrap_or_else(|_| "an unknown time".to_owned())
 }
 

@@ -53,3 +53,73 @@ impl Keepalive {
         self.timer.as_mut().reset(Instant::now() + self.interval);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use bytes::Bytes;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::io::Coalesced;
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    /// A client's connection whose server answers pings, or is never heard of again.
+    async fn client(
+        answers: bool,
+    ) -> (Keepalive, tokio::task::JoinHandle<()>, h2::client::SendRequest<Bytes>) {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let here = Coalesced::new(here);
+        let heard = here.heard();
+        let (sender, mut connection) = h2::client::handshake(here).await.unwrap();
+        let pings = connection.ping_pong().unwrap();
+        // What the client has written leaves when its connection is polled.
+        tokio::spawn(async move { _ = connection.await });
+        let mut server = h2::server::handshake(there).await.unwrap();
+        let server = tokio::spawn(async move {
+            if answers {
+                _ = server.accept().await;
+            }
+            std::future::pending::<()>().await;
+            drop(server);
+        });
+        (Keepalive::new(pings, heard, INTERVAL, TIMEOUT), server, sender)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rule_128_a_peer_that_answers_is_there_however_silent() {
+        let (mut keepalive, _server, _sender) = client(true).await;
+        let gone = poll_fn(|cx| keepalive.poll_gone(cx));
+        assert!(timeout(INTERVAL * 20, gone).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rule_128_a_peer_that_does_not_answer_is_gone_after_its_time() {
+        let (mut keepalive, _server, _sender) = client(false).await;
+        let begun = Instant::now();
+        poll_fn(|cx| keepalive.poll_gone(cx)).await;
+        assert!(begun.elapsed() >= INTERVAL + TIMEOUT, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < (INTERVAL + TIMEOUT) * 3, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rule_128_bytes_of_any_kind_are_a_sign_of_life() {
+        let (mut keepalive, _server, _sender) = client(false).await;
+        let heard = Arc::clone(&keepalive.heard);
+        let talk = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                heard.store(true, Ordering::Relaxed);
+            }
+        };
+        let gone = poll_fn(|cx| keepalive.poll_gone(cx));
+        tokio::select! {
+            () = gone => panic!("it was heard every second"),
+            () = talk => unreachable!(),
+            () = tokio::time::sleep(INTERVAL * 20) => {}
+        }
+    }
+}

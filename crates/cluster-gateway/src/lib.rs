@@ -12,13 +12,15 @@ pub mod gateway;
 pub mod api;
 pub mod proxy;
 pub mod registry;
+pub mod identity;
 pub mod transport;
 pub mod credential;
-pub mod identity;
 pub mod record;
+pub mod audit;
 
 pub mod authz;
 pub mod authn;
+pub mod certificate;
 pub mod hub;
 pub mod cache;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
 mod labels;
 mod metrics;
@@ -14,8 +14,10 @@ mod metrics;
 pub use labels::Labels;
 pub use metrics::{Gauge, Metrics};
 
+use crate::audit::{Auditor, Ending, Trail, Waiting};
+use crate::authn::{Connection, UserInfo};
 use crate::body::{Body, BodyError, Observer};
-use crate::request::ProxyTarget;
+use crate::request::{ProxyTarget, RequestInfo};
 use crate::status::{Blame, Error};
 
 /// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
@@ -30,6 +32,8 @@ pub struct Recorder {
     pub metrics: Metrics,
     /// Told of each request when it has ended, besides the log. Default: nobody.
     pub listener: Option<Listener>,
+    /// Writes audit events. Default: nobody, and then they cost nothing.
+    pub audit: Option<Arc<Auditor>>,
 }
 
 /// Somebody who is told of each request.
@@ -55,7 +59,10 @@ pub struct Served<'e> {
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
 /// dropped because the client went away; for an upgrade, when the spliced stream ends.
 #[derive(Debug)]
-pub struct Recording(Shared);
+pub struct Recording {
+    event: Shared,
+    audited: bool,
+}
 
 /// Held by the handler and by whatever carries the response's bytes; the event is written when the last of them goes.
 #[derive(Debug, Clone)]
@@ -76,7 +83,10 @@ struct Event {
     labels: Option<Labels>,
     code: StatusCode,
     bytes: u64,
+    /// Bytes that the body will have, if that is known and somebody wants to know how it ended.
+    length: Option<u64>,
     outcome: Outcome,
+    audit: Option<Box<Trail>>,
 }
 
 /// What only the log and a listener want to know; kept only when there is one.
@@ -98,6 +108,17 @@ enum Outcome {
     Broken,
 }
 
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            _ if std::thread::panicking() => Self::Panicked,
+            Outcome::Cancelled => Self::CallerLeft,
+            Outcome::Complete => Self::Complete,
+            Outcome::Broken => Self::BrokenOff,
+        }
+    }
+}
+
 impl Recording {
     /// Starts the record of a request.
     #[must_use]
@@ -109,7 +130,8 @@ impl Recording {
             user: String::new(),
             failure: None,
         });
-        Self(Shared(Arc::new(Mutex::new(Event {
+        let audited = recorder.audit.is_some();
+        let event = Event {
             recorder: Arc::clone(recorder),
             started: Instant::now(),
             audit_id: audit_id(parts),
@@ -117,26 +139,63 @@ impl Recording {
             labels: None,
             code: StatusCode::OK,
             bytes: 0,
+            length: None,
             outcome: Outcome::Cancelled,
-        }))))
+            audit: None,
+        };
+        Self { event: Shared(Arc::new(Mutex::new(event))), audited }
     }
 
-    /// Who asks.
-    pub fn user(&self, name: &str) {
-        if let Some(log) = &mut self.0.lock().log {
-            name.clone_into(&mut log.user);
+    /// The request line has been read; nobody knows yet who asks.
+    pub fn received(&self, connection: &Connection, info: &RequestInfo, parts: &Parts) {
+        if !self.audited {
+            return;
+        }
+        let event = &mut *self.event.lock();
+        if let Some(auditor) = &event.recorder.audit {
+            event.audit = Some(Box::new(Trail::start(auditor, &event.audit_id, connection, info, parts)));
+        }
+    }
+
+    /// It is known who asks. The request must not go on before what is returned has completed.
+    #[must_use]
+    pub fn authenticated(&self, user: &UserInfo) -> Option<Waiting> {
+        if !self.audited {
+            return None;
+        }
+        self.event.lock().audit.as_mut()?.authenticated(user)
+    }
+
+    /// As whom they act, whether impersonated or not.
+    pub fn user(&self, user: &UserInfo) {
+        let mut event = self.event.lock();
+        if let Some(log) = &mut event.log {
+            user.name.clone_into(&mut log.user);
+        }
+        if let Some(trail) = &mut event.audit {
+            trail.acts_as(user);
+        }
+    }
+
+    /// They may, and why.
+    pub fn allowed(&self, reason: Option<&Arc<str>>) {
+        if !self.audited {
+            return;
+        }
+        if let Some(trail) = &mut self.event.lock().audit {
+            trail.allowed(reason);
         }
     }
 
     /// The request is proxied. The cluster is not known to exist yet.
     pub fn proxied(&self, method: &Method, target: &ProxyTarget, query: Option<&str>) {
-        self.0.lock().labels =
+        self.event.lock().labels =
             Some(Labels::of(method, &target.path.path, query.unwrap_or_default(), target.upgrade));
     }
 
     /// The cluster exists: only registered names become label values (rule 7).
     pub fn cluster(&self, name: &str) {
-        if let Some(labels) = &mut self.0.lock().labels {
+        if let Some(labels) = &mut self.event.lock().labels {
             labels.cluster = name.into();
         }
     }
@@ -144,7 +203,7 @@ impl Recording {
     /// The request failed; whose fault it was goes to the log and the metrics.
     pub fn failed(&self, error: &Error) {
         let blame = error.blame();
-        let mut event = self.0.lock();
+        let mut event = self.event.lock();
         event.recorder.metrics.failure(blame);
         let cause = match error {
             Error::Unauthorized(cause) | Error::UnauthorizedWithAdvice { cause, .. } => cause.clone(),
@@ -162,20 +221,26 @@ impl Recording {
         if let Some(log) = &mut event.log {
             log.failure = Some((blame, cause));
         }
+        if let Some(trail) = &mut event.audit {
+            trail.failed(error);
+        }
     }
 
     /// Sees the bytes of an upgraded stream; keeps the record open as long as it lives.
     #[must_use]
     pub fn observer(&self) -> Box<dyn Observer> {
-        Box::new(self.0.clone())
+        Box::new(self.event.clone())
     }
 
     /// The head of the response is known; the record goes on with the body. The head of an upgrade stays as the member
     /// sent it (rule 185); every other gets the audit id (rule 115).
     #[must_use]
     pub fn finish(self, mut response: Response<Body>) -> Response<Body> {
-        let mut event = self.0.lock();
+        let mut event = self.event.lock();
         event.code = response.status();
+        if let Some(trail) = &mut event.audit {
+            trail.answered(response.status());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
@@ -184,8 +249,11 @@ impl Recording {
             event.end(Ok(()));
             return response;
         }
+        if event.log.is_some() || event.audit.is_some() {
+            event.length = length(&response);
+        }
         drop(event);
-        response.map(|body| body.observed(Box::new(self.0)))
+        response.map(|body| body.observed(Box::new(self.event)))
     }
 }
 
@@ -202,6 +270,10 @@ impl Observer for Shared {
 impl Event {
     fn data(&mut self, length: usize) {
         self.bytes += length as u64;
+        // A reader that knows the length does not ask for the end.
+        if self.length == Some(self.bytes) {
+            self.outcome = Outcome::Complete;
+        }
     }
 
     fn end(&mut self, result: Result<(), &BodyError>) {
@@ -217,6 +289,9 @@ impl Drop for Event {
         let elapsed = self.started.elapsed();
         if let Some(labels) = self.labels.take() {
             self.recorder.metrics.proxied(&labels.with_code(self.code), elapsed);
+        }
+        if let Some(mut trail) = self.audit.take() {
+            trail.ended(self.outcome.into());
         }
         let Some(log) = &self.log else { return };
         if let Some(listener) = &self.recorder.listener {
@@ -239,10 +314,24 @@ impl Drop for Event {
     }
 }
 
+impl Recorder {
+    /// Everything that has been counted, in Prometheus' text form, with `gauges` read by the caller.
+    #[must_use]
+    pub fn encode(&self, gauges: Vec<Gauge>) -> String {
+        self.metrics.encode(gauges, self.audit.as_ref().map(|audit| audit.counts()))
+    }
+}
+
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
+}
+
+/// How many bytes an answer's body has, by itself or by its head.
+fn length(response: &Response<Body>) -> Option<u64> {
+    let own = http_body::Body::size_hint(response.body()).exact();
+    own.or_else(|| response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
 }
 
 /// The caller's id if it is a sane one, else a new one.

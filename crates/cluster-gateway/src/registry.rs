@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 mod cluster;
 mod data;
 mod directory;
-mod endpoint;
 mod entry;
 mod index;
 mod managed_cluster;
@@ -24,7 +23,6 @@ mod upstream;
 
 pub use cluster::{Cluster, Unusable};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
-pub use endpoint::{EndpointError, EndpointUrl};
 pub use entry::Entry;
 pub use index::Index;
 pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 mod sources;
 
@@ -16,13 +16,15 @@ use tokio_util::task::TaskTracker;
 
 use sources::{Sources, forever};
 
-use crate::api::{Api, ApiConfig, VersionInfo};
+use crate::api::{Api, ApiConfig, HealthRecords, VersionInfo};
+use crate::audit::Auditor;
 use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
 use crate::credential::ExecPlugins;
-use crate::gateway::{Gateway, IdentityPassing};
+use crate::gateway::Gateway;
+use crate::identity::{IdentityPassing, Webhooks};
 use crate::record::{Gauge, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
 use crate::server::{Handler, Listener, TlsReloader};
@@ -32,6 +34,8 @@ use crate::transport::{AddressPolicy, TransportOptions};
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last bytes of answers to leave.
 const FLUSH: Duration = Duration::from_millis(500);
+/// How long a stop waits for audit events to be written.
+const AUDIT_FLUSH: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, as a failure.
 ///
@@ -94,17 +98,23 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub async fn start_recorded(config: Config, recorder: Recorder) -> anyhow::Result<Self> {
+    pub async fn start_recorded(config: Config, mut recorder: Recorder) -> anyhow::Result<Self> {
+        if let Some(audit) = config.audit.clone() {
+            recorder.audit = Some(Arc::new(Auditor::start(audit).await?));
+        }
         let Sources { authn, authz, tls, tls_files, followed } = Sources::open(&config).await?;
         let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
             format!("cannot listen on {}; is the port taken or privileged?", config.address)
         })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
-        let gateway = Arc::new(gateway(&config, authn, authz, recorder, address, &loaded));
+        let health = followed.health_records();
+        let ingredients = Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
+        let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
-        followed.spawn(&mut tasks, &gateway, index(&config, &gateway), Arc::clone(&loaded));
+        followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
+        tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
         }
@@ -156,27 +166,28 @@ impl Server {
         self.connections.close();
         // Connections with open watches do not end by themselves; they are cut.
         let _ = tokio::time::timeout(FLUSH, self.connections.wait()).await;
+        if let Some(audit) = &self.gateway.recorder.audit {
+            audit.flush(AUDIT_FLUSH).await;
+        }
     }
 }
 
-fn gateway(
-    config: &Config,
+/// What a [`Gateway`] is made of besides the configuration.
+struct Ingredients<'s> {
     authn: Authenticator,
     authz: Authorizer,
     recorder: Recorder,
+    health: Option<Arc<dyn HealthRecords>>,
     address: SocketAddr,
-    loaded: &Arc<AtomicBool>,
-) -> Gateway {
+    tls: &'s Arc<TlsReloader>,
+    loaded: &'s Arc<AtomicBool>,
+}
+
+fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
+    let Ingredients { authn, authz, recorder, health, address, tls, loaded } = ingredients;
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let stopping = Arc::new(AtomicBool::new(false));
-    for rule in config.identity_rules.loosely_privileged() {
-        tracing::warn!(
-            rule,
-            "this privileged identity rule names neither an exact user or group nor a pattern with ^ and $; it may \
-             match more callers than meant"
-        );
-    }
     let api = Api::new(ApiConfig {
         version: VersionInfo::current(),
         secure_port: address.port(),
@@ -198,19 +209,17 @@ fn gateway(
             Arc::new(move || registry.snapshot())
         },
         metrics: {
-            let (registry, recorder) = (Arc::clone(&registry), Arc::clone(&recorder));
-            Arc::new(move || metrics(&recorder, &registry.snapshot()))
+            let (registry, recorder, tls) = (Arc::clone(&registry), Arc::clone(&recorder), Arc::clone(tls));
+            Arc::new(move || metrics(&recorder, &registry.snapshot(), tls.not_after()))
         },
+        health,
     });
     Gateway {
         authn,
         authz,
         api,
         registry,
-        identity: IdentityPassing {
-            always: config.gates.client_identity_penetration,
-            global: config.identity_rules.clone(),
-        },
+        identity: IdentityPassing::new(config.gates.client_identity_penetration, config.identity.clone()),
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
@@ -218,12 +227,12 @@ fn gateway(
     }
 }
 
-fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
+fn metrics(recorder: &Recorder, snapshot: &Snapshot, not_after: Option<SystemTime>) -> String {
     recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
     let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
     let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
     let insecure = insecure.filter(|upstream| upstream.insecure).count();
-    recorder.metrics.encode(vec![
+    recorder.encode(vec![
         Gauge {
             name: "cluster_gateway_clusters",
             help: "Registered clusters, by whether they can be used",
@@ -236,6 +245,15 @@ fn metrics(recorder: &Recorder, snapshot: &Snapshot) -> String {
             name: "cluster_gateway_insecure_clusters",
             help: "Clusters whose certificate is not verified",
             values: vec![(&[], insecure as u64)],
+        },
+        Gauge {
+            name: "cluster_gateway_serving_certificate_not_after_seconds",
+            help: "When the serving certificate expires, in seconds since 1970",
+            values: not_after
+                .and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok())
+                .map(|end| (&[][..], end.as_secs()))
+                .into_iter()
+                .collect(),
         },
     ])
 }
@@ -254,8 +272,14 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
         proxies: config.proxies.clone(),
         exec: Arc::new(ExecPlugins::new(config.exec.clone())),
         transport: Arc::new(transport),
+        webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
     };
     Index::new(Arc::clone(&gateway.registry), policy)
+}
+
+async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {
+    gateway.identity.follow(poll).await;
+    Ok(())
 }
 
 /// Keeps the CAs that are named in the handshake (rule 55) those that are trusted.

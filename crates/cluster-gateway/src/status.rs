@@ -60,7 +60,7 @@ pub enum Error {
     /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
     NotAcceptable(NotAcceptable),
     /// The body's media type is not understood (rule 223).
-    UnsupportedMediaType,
+    UnsupportedMediaType(UnsupportedMediaType),
     /// Options are well-formed but senseless (rule 221).
     Invalid {
         /// Kind of the options.
@@ -83,6 +83,15 @@ pub enum Error {
     },
     /// The body is larger than the limit, in bytes (rule 127).
     TooLarge(usize),
+    /// A JSON patch has more operations than the limit (rule 260).
+    TooManyOperations {
+        /// How many it may have.
+        limit: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// Health is recorded in Secrets of a hub, and there is none (standalone).
+    NowhereToRecord,
     /// Too many requests are under way (rule 126).
     TooManyRequests(String),
     /// The request took longer than it may (rule 123).
@@ -116,6 +125,13 @@ pub enum Error {
     },
     /// The member answered an upgrade with something that is neither 101 nor an error (rule 186).
     InvalidUpgradeResponse(StatusCode),
+    /// The webhook that must say as whom the member sees the request gave no usable answer.
+    IdentityWebhook {
+        /// Name of the cluster.
+        cluster: String,
+        /// Which rule, which webhook, and what failed there.
+        message: String,
+    },
     /// The hub could not be asked.
     Hub(String),
     /// A handler panicked (rule 117).
@@ -135,6 +151,15 @@ pub enum NotAcceptable {
     Object(&'static str),
 }
 
+/// Why a body's media type is not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsupportedMediaType {
+    /// The router knows no such type of body on this path.
+    Router,
+    /// The type is Kubernetes', but not of this resource; lists those that are.
+    Accepted(&'static str),
+}
+
 /// Whose fault a failure is. It goes to the log and to metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -144,6 +169,8 @@ pub enum Blame {
     Hub,
     /// The member cluster, its registration, or the way to it.
     Member,
+    /// An identity webhook, or the way to it.
+    Webhook,
     /// The gateway.
     Us,
 }
@@ -156,6 +183,7 @@ impl Blame {
             Self::Caller => "caller",
             Self::Hub => "hub",
             Self::Member => "member",
+            Self::Webhook => "webhook",
             Self::Us => "gateway",
         }
     }
@@ -172,6 +200,7 @@ impl Error {
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_) => Blame::Member,
+            Self::IdentityWebhook { .. } => Blame::Webhook,
             Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
             _ => Blame::Caller,
         }
@@ -185,13 +214,15 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Expired(_) => StatusCode::GONE,
             Self::Conflict { .. } => StatusCode::CONFLICT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::TooManyOperations { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
@@ -203,6 +234,7 @@ impl Error {
             | Self::Dial(_)
             | Self::Member { .. }
             | Self::InvalidUpgradeResponse(_)
+            | Self::IdentityWebhook { .. }
             | Self::Hub(_)
             | Self::Panic
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -216,16 +248,17 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) => "MethodNotAllowed",
+            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
-            Self::UnsupportedMediaType => "UnsupportedMediaType",
+            Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Self::Invalid { .. } => "Invalid",
             Self::Expired(_) => "Expired",
             Self::Conflict { .. } => "Conflict",
-            Self::TooLarge(_) => "RequestEntityTooLarge",
+            Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
         })
     }
@@ -249,7 +282,7 @@ impl Error {
             Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::NotAcceptable(NotAcceptable::Router(_))
-            | Self::UnsupportedMediaType
+            | Self::UnsupportedMediaType(UnsupportedMediaType::Router)
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
             Self::ShuttingDown
@@ -300,7 +333,13 @@ impl fmt::Display for Error {
             Self::NotAcceptable(NotAcceptable::Encoder(types)) => {
                 write!(f, "only the following media types are accepted: {types}")
             }
-            Self::UnsupportedMediaType => f.write_str("415: Unsupported Media Type"),
+            Self::UnsupportedMediaType(UnsupportedMediaType::Router) => {
+                f.write_str("415: Unsupported Media Type")
+            }
+            Self::UnsupportedMediaType(UnsupportedMediaType::Accepted(types)) => write!(
+                f,
+                "the body of the request was in an unknown format - accepted media types include: {types}"
+            ),
             Self::NotAcceptable(NotAcceptable::Object(text)) => f.write_str(text),
             Self::NotSynced => f.write_str("the clusters have not been read from the hub yet"),
             Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
@@ -308,13 +347,22 @@ impl fmt::Display for Error {
                 write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
             }
             Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
+            Self::TooManyOperations { limit, got } => {
+                write!(f, "The allowed maximum operations in a JSON patch is {limit}, got {got}")
+            }
+            Self::NowhereToRecord => f.write_str(
+                "health is recorded in the Secrets of a hub, and this server runs without one: there is nowhere to \
+                 write it",
+            ),
             Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
             Self::ShuttingDown => f.write_str("apiserver is shutting down"),
             Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),
             Self::ClusterUnusable { cluster, reason } => {
                 write!(f, "cluster {cluster} cannot be used: {reason}")
             }
-            Self::Member { cluster, message } | Self::MemberTimeout { cluster, message } => {
+            Self::Member { cluster, message }
+            | Self::MemberTimeout { cluster, message }
+            | Self::IdentityWebhook { cluster, message } => {
                 write!(f, "cluster {cluster}: {message}")
             }
             Self::InvalidUpgradeResponse(code) => {

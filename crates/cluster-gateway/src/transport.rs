@@ -18,12 +18,14 @@ use crate::credential::ClientCertificate;
 mod address;
 mod connect;
 mod dial;
+mod endpoint;
 mod fault;
 mod h1;
 mod h2;
 mod hop;
 mod idle;
 mod options;
+mod peer;
 mod pool;
 mod proxy;
 mod released;
@@ -31,9 +33,11 @@ mod stream;
 mod tls;
 
 pub use address::AddressPolicy;
+pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
 pub use hop::Route;
 pub use options::{Counters, TlsBasis, TransportOptions};
+pub use peer::Peer;
 use pool::{Lease, Pool};
 pub use proxy::{ProxyLogin, ProxyProtocol, ProxySpec};
 
@@ -51,6 +55,8 @@ pub struct TransportSpec {
     pub server_name: Option<String>,
     /// The gateway's certificate, if that is the credential.
     pub client_certificate: Option<ClientCertificate>,
+    /// What the other end is called when something fails.
+    pub peer: Peer,
 }
 
 /// Where a cluster's API server is.

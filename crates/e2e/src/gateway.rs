@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::access::{Access, Credential};
@@ -17,13 +18,16 @@ use crate::{binaries, scratch};
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Everything that the gateway does is audited.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
+
 /// A running `cluster-gateway apiserver`. Stopped on drop.
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
     ca: Authority,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Gateway {
@@ -40,7 +44,10 @@ impl Gateway {
         let ca = Authority::new("gateway CA")?;
         let dns_name = format!("{SERVICE}.{NAMESPACE}.svc");
         let serving = ca.issue(&Leaf::server(&[&dns_name, "localhost", "127.0.0.1"]))?;
-        for (name, text) in [("tls.crt", serving.certificate), ("tls.key", serving.key)] {
+        let policy = AUDIT_POLICY.to_owned();
+        for (name, text) in
+            [("tls.crt", serving.certificate), ("tls.key", serving.key), ("audit-policy.yaml", policy)]
+        {
             fs::write(directory.path().join(name), text).with_context(|| format!("write {name}"))?;
         }
         let port = scratch::free_port()?;
@@ -49,9 +56,11 @@ impl Gateway {
         command.arg("--kubeconfig").arg(hub.kubeconfig()).arg(format!("--secret-namespace={NAMESPACE}"));
         command.arg("--tls-cert-file").arg(directory.path().join("tls.crt"));
         command.arg("--tls-private-key-file").arg(directory.path().join("tls.key"));
+        command.arg("--audit-policy-file").arg(directory.path().join("audit-policy.yaml"));
+        command.arg("--audit-log-path").arg(directory.path().join("audit.log"));
         command.args(flags);
         let server = Server::start("cluster-gateway", command, directory.path())?;
-        Ok(Self { server, ca, port, _directory: directory })
+        Ok(Self { server, ca, port, directory })
     }
 
     /// Waits until it says that it is ready.
@@ -78,6 +87,18 @@ impl Gateway {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.server.log()
+    }
+
+    /// The audit events that it has written so far.
+    pub fn audit_events(&self) -> Result<Vec<Value>> {
+        let text =
+            fs::read_to_string(self.directory.path().join("audit.log")).context("read the audit log")?;
+        // The last line may be half written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("no event: {line}")))
+            .collect()
     }
 
     /// Asks it to stop, and does not wait.

@@ -8,6 +8,7 @@ pub mod access;
 pub mod binaries;
 pub mod control_plane;
 pub mod curl;
+pub mod deployed;
 pub mod forwarder;
 pub mod gateway;
 pub mod kubectl;

@@ -54,7 +54,7 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "Role",
             "metadata": {"name": "cluster-gateway", "namespace": NAMESPACE},
-            "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}],
+            "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]}],
         },
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",

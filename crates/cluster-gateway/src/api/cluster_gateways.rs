@@ -25,8 +25,11 @@ pub(super) const REDACTED_TOKEN: &str = "REDACTED";
 /// Stands where a private key would: the base64 form of [`REDACTED_TOKEN`].
 pub(super) const REDACTED_KEY: &str = "UkVEQUNURUQ=";
 
+/// The resource, plural.
+pub(super) const RESOURCE: &str = "clustergateways";
+
 const KIND: Kind = Kind {
-    resource: "clustergateways",
+    resource: RESOURCE,
     list: "ClusterGatewayList",
     columns: &[
         column("Name", "name", "the name of the cluster"),
@@ -93,7 +96,7 @@ impl Object for ClusterGateway {
 }
 
 /// What is shown of a cluster. A cluster that cannot be used is shown with the reason (rule 213).
-fn cluster_gateway(cluster: &Cluster, healthiness_check: bool) -> ClusterGateway {
+pub(super) fn cluster_gateway(cluster: &Cluster, healthiness_check: bool) -> ClusterGateway {
     ClusterGateway {
         kind: None,
         api_version: None,

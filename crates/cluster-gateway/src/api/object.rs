@@ -66,23 +66,36 @@ pub(super) fn get<T: Object>(
     parts: &Parts,
     find: impl FnOnce() -> Result<T, Error>,
 ) -> Result<Response<Body>, Error> {
-    let query = parts.uri.query().unwrap_or_default();
+    let output = accepted::<T>(parts)?;
+    refuse_export(parts.uri.query().unwrap_or_default())?;
+    one(find()?, parts, output)
+}
+
+/// The representation in which one object is to be written.
+pub(super) fn accepted<T: Object>(parts: &Parts) -> Result<Output, Error> {
     let offer = Offer { representations: ONE, protobuf: T::KIND.protobuf[0], transform };
     let output = negotiate(parts, &offer)?;
-    refuse_export(query)?;
-    let object = find()?;
+    match output.transform {
+        Some(Transform::PartialObjectMetadataList(_)) => {
+            Err(Error::NotAcceptable(NotAcceptable::Object(T::KIND.partial[1])))
+        }
+        _ => Ok(output),
+    }
+}
+
+/// Writes one object.
+pub(super) fn one<T: Object>(object: T, parts: &Parts, output: Output) -> Result<Response<Body>, Error> {
     match output.transform {
         Some(Transform::Table(version)) => {
-            let include = Include::parse(query)?;
+            let include = Include::parse(parts.uri.query().unwrap_or_default())?;
             respond(&Table::new(vec![object], version, include), output)
         }
         Some(Transform::PartialObjectMetadata(version)) => {
             respond(&PartialObjectMetadata::new(object.metadata(), version), output)
         }
-        Some(Transform::PartialObjectMetadataList(_)) => {
-            Err(Error::NotAcceptable(NotAcceptable::Object(T::KIND.partial[1])))
+        Some(Transform::PartialObjectMetadataList(_) | Transform::Discovery(_)) | None => {
+            respond(&object.typed(), output)
         }
-        Some(Transform::Discovery(_)) | None => respond(&object.typed(), output),
     }
 }
 

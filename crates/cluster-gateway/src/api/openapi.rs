@@ -2,47 +2,35 @@
 //!
 //! JSON only; every document is made once, with its ETag.
 
-use std::time::SystemTime;
-
-use bytes::Bytes;
 use cluster_gateway_client::{BASE_PATH, GROUP};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
-use super::encode::{is_held, sha512};
 use super::negotiate::accepts_json;
 use crate::body::Body;
 use crate::request::query_value;
 use crate::status::Error;
 
+mod content;
 mod dialect;
 mod paths;
 mod schemas;
 
+use content::Content;
 use dialect::Dialect;
+pub(super) use schemas::unknown_fields;
 
-/// Format of HTTP dates.
-const HTTP_DATE: &[BorrowedFormatItem<'_>] =
-    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 /// How long a document that is named by its hash may be kept.
 const YEAR: time::Duration = time::Duration::days(365);
 
 /// The documents.
 pub(super) struct OpenApi {
-    v2: Document,
-    v3: Document,
+    v2: Content,
+    v3: Content,
     /// Path below `/openapi/v3/`, and what stands there.
-    groups: Vec<(String, Document)>,
-}
-
-struct Document {
-    json: Bytes,
-    hash: String,
-    made: OffsetDateTime,
+    groups: Vec<(String, Content)>,
 }
 
 impl OpenApi {
@@ -51,94 +39,69 @@ impl OpenApi {
             ["apis".to_owned(), format!("apis/{GROUP}"), BASE_PATH[1..].to_owned(), "version".to_owned()]
                 .into_iter()
                 .map(|path| {
-                    let document = Document::new(&v3(&paths::below(&path, Dialect::V3)));
+                    let document = Content::new(v3(&paths::below(&path, Dialect::V3)).to_string());
                     (path, document)
                 })
                 .collect();
         let index: Map<_, _> = groups
             .iter()
             .map(|(path, document)| {
-                let url = format!("/openapi/v3/{path}?hash={}", document.hash);
+                let url = format!("/openapi/v3/{path}?hash={}", document.hash());
                 (path.clone(), json!({ "serverRelativeURL": url }))
             })
             .collect();
-        Self { v2: Document::new(&v2()), v3: Document::new(&json!({ "paths": index })), groups }
+        // Compressed as the original's handler does it: version 2 only, whatever its length.
+        Self {
+            v2: Content::compressed(v2().to_string()),
+            v3: Content::new(json!({ "paths": index }).to_string()),
+            groups,
+        }
     }
 
     /// The answer at `path`, whatever the method; `None`: the path is not one of these.
     pub(super) fn answer(&self, path: &str, parts: &Parts) -> Option<Result<Response<Body>, Error>> {
         match path.strip_prefix("/openapi/")? {
-            "v2" => Some(Ok(self.v2.negotiated(parts, Document::respond))),
+            "v2" => Some(Ok(negotiated(&self.v2, parts, Content::respond))),
             "v3" | "v3/" => Some(Ok(self.v3.respond(parts))),
             rest => {
                 let path = rest.strip_prefix("v3/")?;
                 let document = self.groups.iter().find(|(own, _)| own == path);
                 // Rule 52: the original says 200 to any other path, and sends nothing.
                 let document = document.ok_or(Error::UnknownPath);
-                Some(document.map(|(_, document)| document.negotiated(parts, Document::respond_by_hash)))
+                Some(document.map(|(_, document)| negotiated(document, parts, respond_by_hash)))
             }
         }
     }
 }
 
-impl Document {
-    fn new(value: &Value) -> Self {
-        let json = value.to_string();
-        Self { hash: sha512(json.as_bytes()), json: json.into(), made: SystemTime::now().into() }
-    }
-
-    /// The answer of `respond`, or a 406 to who does not take JSON (rule 45).
-    fn negotiated(&self, parts: &Parts, respond: fn(&Self, &Parts) -> Response<Body>) -> Response<Body> {
-        if !accepts_json(&parts.headers) {
-            return not_acceptable();
-        }
-        let mut response = respond(self, parts);
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
-        response
-    }
-
-    fn respond(&self, parts: &Parts) -> Response<Body> {
-        let etag = format!("\"{}\"", self.hash);
-        let held = is_held(parts, &etag);
-        let mut response = Response::new(if held { Body::empty() } else { Body::from(self.json.clone()) });
-        let headers = response.headers_mut();
-        if !held {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        if let Ok(etag) = HeaderValue::try_from(etag) {
-            headers.insert(header::ETAG, etag);
-        }
-        insert_date(&mut response, header::LAST_MODIFIED, self.made);
-        if held {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
-        response
-    }
-
-    /// Rules 50, 51: what is asked for by its hash never changes; asked for by a wrong one, it is served all the same,
-    /// because a redirect would not pass kube-apiserver.
-    fn respond_by_hash(&self, parts: &Parts) -> Response<Body> {
-        let mut response = self.respond(parts);
-        match query_value(parts.uri.query().unwrap_or_default(), "hash") {
-            None => {}
-            Some(hash) if hash == self.hash => {
-                let immutable = HeaderValue::from_static("public, immutable");
-                response.headers_mut().insert(header::CACHE_CONTROL, immutable);
-                insert_date(&mut response, header::EXPIRES, OffsetDateTime::now_utc() + YEAR);
-            }
-            Some(_) => {
-                response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            }
-        }
-        response
-    }
+/// The answer of `respond`, or a 406 to who does not take JSON (rule 45).
+fn negotiated(
+    document: &Content,
+    parts: &Parts,
+    respond: fn(&Content, &Parts) -> Response<Body>,
+) -> Response<Body> {
+    let mut response = if accepts_json(&parts.headers) { respond(document, parts) } else { not_acceptable() };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    response
 }
 
-fn insert_date(response: &mut Response<Body>, name: header::HeaderName, date: OffsetDateTime) {
-    let text = date.format(HTTP_DATE).unwrap_or_default();
-    if let Ok(value) = HeaderValue::try_from(text) {
-        response.headers_mut().insert(name, value);
+/// Rules 50, 51: what is asked for by its hash never changes; asked for by a wrong one, it is served all the same,
+/// because a redirect would not pass kube-apiserver.
+fn respond_by_hash(document: &Content, parts: &Parts) -> Response<Body> {
+    let mut response = document.respond(parts);
+    match query_value(parts.uri.query().unwrap_or_default(), "hash") {
+        None => {}
+        Some(hash) if hash.is_empty() => {}
+        Some(hash) if hash == document.hash() => {
+            let immutable = HeaderValue::from_static("public, immutable");
+            response.headers_mut().insert(header::CACHE_CONTROL, immutable);
+            content::insert_date(&mut response, header::EXPIRES, OffsetDateTime::now_utc() + YEAR);
+        }
+        Some(_) => {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
     }
+    response
 }
 
 /// Without a body, as the original's handler answers (rule 45).

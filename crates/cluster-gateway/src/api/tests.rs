@@ -18,14 +18,19 @@ use crate::credential::Credential;
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
-use crate::transport::{Endpoint, Route, Transport, TransportSpec, Verification};
+use crate::transport::{Endpoint, Peer, Route, Transport, TransportSpec, Verification};
 
+mod compressed;
 mod documents;
 mod golden;
+mod health_record;
 mod managed;
 mod openapi;
+mod records;
 mod replay;
 mod resources;
+
+use records::Records;
 
 /// Key material that must never be seen in an answer.
 const TOKEN: &str = "s3cr3t-token";
@@ -54,6 +59,7 @@ impl Answer {
 /// The API with the switches that tests turn.
 struct Fixture {
     api: Api,
+    records: Arc<Records>,
     synced: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
 }
@@ -68,6 +74,7 @@ impl Fixture {
     }
 
     fn of(snapshot: Snapshot, healthiness_check: bool) -> Self {
+        let records = Arc::new(Records::of(&snapshot));
         let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
@@ -77,8 +84,13 @@ impl Fixture {
         };
         let api = Api::new(ApiConfig {
             version: VersionInfo {
+                major: "1".to_owned(),
+                minor: "2".to_owned(),
+                git_version: "v1.2.3".to_owned(),
                 git_commit: "0123abcd".to_owned(),
+                git_tree_state: "clean".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
+                platform: "linux/amd64".to_owned(),
                 ..VersionInfo::current()
             },
             secure_port: 19443,
@@ -88,11 +100,16 @@ impl Fixture {
             stopping: condition(&stopping),
             clusters: Arc::new(move || Arc::clone(&snapshot)),
             metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+            health: Some(Arc::<Records>::clone(&records)),
         });
-        Self { api, synced, stopping }
+        Self { api, records, synced, stopping }
     }
 
     fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(method, uri, headers, "")
+    }
+
+    fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -100,7 +117,10 @@ impl Fixture {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let result = match RequestInfo::parse(&parts).unwrap() {
             RequestInfo::Document(target) => self.api.path(&target.path, &parts),
-            RequestInfo::Resource(target) => self.api.resource(&target, &parts),
+            RequestInfo::Resource(target) => {
+                let answer = self.api.answer(&target, &parts, Body::from(body.to_owned()));
+                answer.now_or_never().expect("an answer that waits for nobody")
+            }
             RequestInfo::Proxy(_) => panic!("{uri} is not answered here"),
         };
         let response = result.unwrap_or_else(|error| error.into_response(wants_pretty(&parts)));
@@ -165,6 +185,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     let transport = Transport::new(spec, Arc::default());
     Cluster {

@@ -32,7 +32,7 @@ impl Authorizer {
             target.at_member().map_err(|error| Error::BadRequest(format!("the proxied path: {error}")))?;
         let resource = match &request {
             MemberRequest::Document(document) => {
-                return self.check(user, document.asked(), cluster, uri).await;
+                return self.check(user, document.asked(), cluster, uri).await.map(drop);
             }
             MemberRequest::Resource(resource) => resource,
         };

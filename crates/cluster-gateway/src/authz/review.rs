@@ -18,7 +18,7 @@ use crate::hub::Hub;
 const MAX_KEPT: usize = 10_000;
 
 /// Extra of a user that names the cluster of a proxied request, for authorizers that look at it; RBAC does not (rule 112).
-const CLUSTER_EXTRA: &str = "cluster.core.oam.dev/cluster";
+const CLUSTER_EXTRA: &str = concat!(cluster_gateway_client::group!(), "/cluster");
 
 /// Asks the hub, and remembers its answers for a while.
 #[derive(Debug)]

@@ -45,11 +45,6 @@ impl Sending {
         Self { body, stream, ahead: None }
     }
 
-    /// Resets the stream.
-    pub fn reset(&mut self, reason: Reason) {
-        self.stream.send_reset(reason);
-    }
-
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         match self.ahead.take() {
             Some(item) => Poll::Ready(item),
@@ -99,7 +94,7 @@ impl Future for Sending {
             let frame = match item {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    this.reset(Reason::INTERNAL_ERROR);
+                    this.stream.send_reset(Reason::INTERNAL_ERROR);
                     return Poll::Ready(Err(error));
                 }
                 None => {
@@ -129,3 +124,6 @@ impl Future for Sending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use cluster_gateway_client::ProxyPath;
+use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
 use serde_json::{Value, json};
 use simulated_member::{Member, User};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +19,7 @@ use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
 use crate::credential::ExecPolicy;
-use crate::identity::Rules;
+use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::record::{Recorder, Served};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
@@ -99,7 +100,7 @@ fn secret(name: &str, member: &Member) -> Value {
         "kind": "Secret",
         "metadata": {
             "name": name,
-            "labels": {"cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken"},
+            "labels": {LABEL_CREDENTIAL_TYPE: "ServiceAccountToken"},
         },
         "stringData": {"endpoint": member.url(), "ca.crt": member.ca_pem(), "token": TOKEN},
     })
@@ -148,7 +149,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         }),
         authorization: AuthorizationConfig::default(),
         gates: FeatureGates::default(),
-        identity_rules: Rules::default(),
+        audit: None,
+        identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         proxies: ProxyEnvironment::default(),

@@ -2,10 +2,14 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{CommonOptions, Config, ConfigError, Leftover};
+
+/// How long the end of the process waits for threads that write audit events.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts the log, resolves the settings and runs `serve` until it ends.
 pub(super) fn serve<F: Future<Output = anyhow::Result<()>>>(
@@ -41,8 +45,9 @@ pub(super) fn block_on(task: impl Future<Output = anyhow::Result<()>>) -> ExitCo
         }
     };
     let result = runtime.block_on(task);
-    // Watches and upgrades that are still open end with the process, as an abort (contract rule 134).
-    runtime.shutdown_background();
+    // Watches and upgrades that are still open end here, as an abort (contract rule 134); what is to be said of that goes
+    // to the audit backends.
+    runtime.shutdown_timeout(LAST_WORDS);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

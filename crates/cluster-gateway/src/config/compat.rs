@@ -10,7 +10,7 @@ pub struct Leftover {
 }
 
 /// Flags that are taken and have no effect, with whether they take a value, and why.
-const IGNORED: [(&str, Takes, &str); 26] = [
+const IGNORED: [(&str, Takes, &str); 35] = [
     ("--etcd-", Takes::Value, NO_ETCD),
     ("--storage-", Takes::Value, NO_ETCD),
     ("--encryption-provider-config", Takes::Value, NO_ETCD),
@@ -19,7 +19,6 @@ const IGNORED: [(&str, Takes, &str); 26] = [
     ("--delete-collection-workers", Takes::Value, NO_ETCD),
     ("--enable-garbage-collector", Takes::Switch, NO_ETCD),
     ("--lease-reuse-duration-seconds", Takes::Value, NO_ETCD),
-    ("--cert-dir", Takes::Value, "a certificate made here is kept in memory only"),
     ("--tls-sni-cert-key", Takes::Value, "one serving certificate is presented for every name"),
     ("--tls-cipher-suites", Takes::Value, "TLS 1.2 and 1.3 are served with modern suites only"),
     ("--tls-min-version", Takes::Value, "TLS 1.2 is always the minimum"),
@@ -35,7 +34,17 @@ const IGNORED: [(&str, Takes, &str); 26] = [
     ("--standalone-debug-mode", Takes::Switch, "this mode of the original does not exist"),
     ("--tracing-config-file", Takes::Value, NOT_YET),
     ("--egress-selector-config-file", Takes::Value, NOT_YET),
-    ("--audit-", Takes::Value, NOT_YET),
+    ("--audit-log-compress", Takes::Switch, "renamed audit logs are kept as they are"),
+    ("--audit-log-batch-throttle-enable", Takes::Switch, NO_BATCHES),
+    ("--audit-log-batch-", Takes::Value, NO_BATCHES),
+    ("--audit-webhook-batch-throttle-enable", Takes::Switch, NO_THROTTLE),
+    ("--audit-webhook-batch-throttle-", Takes::Value, NO_THROTTLE),
+    ("--audit-log-truncate-enabled", Takes::Switch, NO_TRUNCATION),
+    ("--audit-log-truncate-", Takes::Value, NO_TRUNCATION),
+    ("--audit-webhook-truncate-enabled", Takes::Switch, NO_TRUNCATION),
+    ("--audit-webhook-truncate-", Takes::Value, NO_TRUNCATION),
+    ("--audit-log-version", Takes::Value, NO_OTHER_VERSION),
+    ("--audit-webhook-version", Takes::Value, NO_OTHER_VERSION),
     ("--proxy-", Takes::Value, NOT_YET),
 ];
 
@@ -61,6 +70,10 @@ const NO_ETCD: &str = "there is no storage of its own";
 const NO_DEBUG: &str = "no debug endpoint is served";
 const NO_FAIRNESS: &str = "priority and fairness are not implemented";
 const NO_ADMISSION: &str = "nothing is admitted here";
+const NO_BATCHES: &str = "lines are written together when several wait";
+const NO_THROTTLE: &str = "at most four batches are sent at once";
+const NO_TRUNCATION: &str = "events hold no bodies and are never large";
+const NO_OTHER_VERSION: &str = "events are audit.k8s.io/v1";
 const NOT_YET: &str = "this version does not act on it yet";
 const LOG: &str = "the log goes to standard error";
 
@@ -122,10 +135,10 @@ mod tests {
     #[test]
     fn rule_135_flags_without_effect_are_taken_with_their_values() {
         let (kept, leftovers) = normalized(
-            "apiserver --etcd-servers http://x --secure_port=9443 --logtostderr -v=4 --audit-log-path=- --watch-cache",
+            "apiserver --etcd-servers http://x --secure_port=9443 --logtostderr -v=4 --audit-log-version audit.k8s.io/v1 --watch-cache",
         );
         assert_eq!(kept, ["apiserver", "--secure-port=9443", "-v=4"]);
-        assert_eq!(leftovers, ["--etcd-servers", "--logtostderr", "--audit-log-path", "--watch-cache"]);
+        assert_eq!(leftovers, ["--etcd-servers", "--logtostderr", "--audit-log-version", "--watch-cache"]);
         assert_eq!(normalized("--standalone-debug-mode=true --x").1.len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of `apiserver`.
 
+use super::certificate;
 use super::{ApiserverOptions, Common, Config, ConfigError, HubMode, Mode, POLL, address, check_files};
 use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
 use crate::authz::AuthorizationConfig;
@@ -20,12 +21,14 @@ impl Config {
         });
         check_hub_files(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
+        let tls = common.tls.or_else(|| certificate::in_directory(options.cert_dir.as_deref()));
+        let certificate = certificate::resolve(&options, tls.as_ref(), &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
         }
         Ok(Self {
             address,
-            tls: common.tls,
+            tls,
             allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
             authorization: AuthorizationConfig {
                 allowed_ttl: options.authorization_webhook_cache_authorized_ttl,
@@ -34,6 +37,7 @@ impl Config {
             },
             mode: Mode::Hub(HubMode {
                 secret_namespace,
+                certificate,
                 authentication: AuthenticationConfig {
                     client_ca_file: options.common.client_ca_file,
                     request_header,
@@ -52,9 +56,10 @@ impl Config {
                 list_control_plane: options.virtual_clutser_with_control_plane,
             }),
             gates: common.gates,
-            identity_rules: common.identity_rules,
             proxies: common.proxies,
             exec: common.exec,
+            audit: common.audit,
+            identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             shutdown_delay: options.common.shutdown_delay_duration,
             poll: POLL,
@@ -73,7 +78,7 @@ fn check_hub_files(options: &ApiserverOptions, mistakes: &mut Vec<String>) {
 }
 
 /// Namespace of the pod, as Kubernetes mounts it; the original's default.
-fn own_namespace() -> Option<String> {
+pub(super) fn own_namespace() -> Option<String> {
     let path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+mod audit;
 mod common;
 mod standalone;
 
+pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
@@ -41,6 +43,23 @@ pub struct ApiserverOptions {
     /// Port to serve HTTPS on; 0 lets the system choose one
     #[arg(long, value_name = "PORT", default_value_t = 443, help_heading = "Serving")]
     pub secure_port: u16,
+
+    /// Directory that may hold apiserver.crt and apiserver.key; they are served if they are there
+    #[arg(long, value_name = "DIR", help_heading = "Serving")]
+    pub cert_dir: Option<PathBuf>,
+
+    /// Service that the hub finds this gateway by. For it, without certificate files, a certificate is made that renews
+    /// itself, and the APIService's caBundle is kept right [default: cluster-gateway in a cluster, none with --kubeconfig]
+    #[arg(long, value_name = "NAME", help_heading = "Serving")]
+    pub service_name: Option<String>,
+
+    /// Namespace of that Service, and of the Secret and the Lease of its certificate [default: the pod's own namespace]
+    #[arg(long, value_name = "NAMESPACE", help_heading = "Serving")]
+    pub service_namespace: Option<String>,
+
+    /// Other names and addresses that clients use, for that certificate
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', help_heading = "Serving")]
+    pub advertise_host: Vec<String>,
 
     /// Kubeconfig of the hub [default: the pod's service account]
     #[arg(long, value_name = "FILE", help_heading = "Hub")]

@@ -111,11 +111,10 @@ impl ExecPlugins {
         let limit = self.policy.timeout;
         let places = if suspect { &self.places_of_suspects } else { &self.places };
         let deadline = Instant::now() + limit;
-        let _place = match tokio::time::timeout_at(deadline, places.acquire()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) | Err(_) => {
-                return Err(format!("too many credential programs are running; none ended within {limit:?}"));
-            }
+        let Ok(Ok(_place)) = tokio::time::timeout_at(deadline, places.acquire()).await else {
+            return Err(format!(
+                "has to wait: too many such programs are running, and none ended within {limit:?}"
+            ));
         };
         run::run(config, &self.policy, deadline).await
     }

@@ -1,10 +1,22 @@
-//! `ClusterGatewayProxyConfiguration`: YAML in, compiled rules out.
+//! `ClusterGatewayProxyConfiguration`: compiled rules, and which of them speaks of a request.
 
-use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::{Exchange, FixedIdentity};
+use super::pattern::Pattern;
+use super::schema::{Document, RawRule, RawSource, RawTarget, RawWebhook};
+use super::webhook::{Webhook, Webhooks};
+use super::write;
 use crate::authn::UserInfo;
+
+/// Rules of one document, at most: each may hold three patterns.
+const MAX_RULES: usize = 1000;
+/// Characters of a rule's name, which stands in answers and in the log.
+const MAX_NAME: usize = 253;
+
+const PRIVILEGED: &str = "PrivilegedIdentityExchanger";
+const STATIC: &str = "StaticMappingIdentityExchanger";
+const EXTERNAL: &str = "ExternalIdentityExchanger";
 
 /// Compiled identity rules, in their order.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +38,17 @@ pub enum RuleError {
     },
 }
 
+/// Reads a file that a rule names; `Err`: why it cannot be read.
+pub(super) type ReadFile<'r> = dyn FnMut(&Path) -> Result<Vec<u8>, String> + 'r;
+
+/// Where rules stand.
+enum Origin<'o> {
+    /// In the operator's file, which may name others.
+    File(&'o mut ReadFile<'o>),
+    /// In the annotation of this cluster.
+    Annotation(&'o str),
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     name: String,
@@ -33,10 +56,12 @@ pub(super) struct Rule {
     action: Action,
 }
 
+/// What is done with the identity of whom a rule speaks of.
 #[derive(Debug, Clone)]
-enum Action {
+pub(super) enum Action {
     Privileged,
-    Static(FixedIdentity),
+    Static(Arc<UserInfo>),
+    External(Arc<Webhook>),
 }
 
 /// All conditions that are given must hold.
@@ -46,28 +71,62 @@ struct Source {
     group: Option<String>,
     uid: Option<String>,
     cluster: Option<String>,
-    user_pattern: Option<Regex>,
-    group_pattern: Option<Regex>,
-    cluster_pattern: Option<Regex>,
+    user_pattern: Option<Pattern>,
+    group_pattern: Option<Pattern>,
+    cluster_pattern: Option<Pattern>,
 }
 
 impl Rules {
-    /// Reads the global file, or (with `cluster`) a cluster's annotation, whose rules apply to that cluster only.
+    /// Reads rules for all clusters that name no files.
     ///
     /// # Errors
     /// [`RuleError`] for anything that is not understood completely (rule 154).
-    pub fn parse(yaml: &str, cluster: Option<&str>) -> Result<Self, RuleError> {
-        let document: Document = serde_saphyr::from_str(yaml).map_err(|error| {
-            // The parser's report quotes the text; its first line says what is wrong and where.
-            RuleError::Yaml(error.to_string().lines().next().unwrap_or_default().to_owned())
-        })?;
-        let rules = document.spec.client_identity_exchanger.rules;
+    pub fn global(yaml: &str) -> Result<Self, RuleError> {
+        Self::of_file(yaml, &mut |_| Err("rules that are not in a file name none".to_owned()))
+    }
+
+    /// Reads the rules in a cluster's annotation, which apply to that cluster only, whatever they say.
+    ///
+    /// # Errors
+    /// As [`Rules::global`], and for webhooks that `webhooks` does not allow.
+    pub fn of_cluster(yaml: &str, cluster: &str, webhooks: &Webhooks) -> Result<Self, RuleError> {
+        Self::parse(yaml, Origin::Annotation(cluster), webhooks)
+    }
+
+    /// Reads the operator's file; `read` reads those that it names.
+    pub(super) fn of_file<'r>(yaml: &str, read: &'r mut ReadFile<'r>) -> Result<Self, RuleError> {
+        Self::parse(yaml, Origin::File(read), &Webhooks::of_operator())
+    }
+
+    fn parse(yaml: &str, mut origin: Origin<'_>, webhooks: &Webhooks) -> Result<Self, RuleError> {
+        let rules = Document::parse(yaml).map_err(RuleError::Yaml)?;
+        if rules.len() > MAX_RULES {
+            return Err(RuleError::Yaml(format!("it has {} rules, more than {MAX_RULES}", rules.len())));
+        }
         rules
             .into_iter()
             .enumerate()
-            .map(|(index, raw)| raw.compile(index, cluster))
+            .map(|(index, raw)| raw.compile(index, &mut origin, webhooks))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// Takes over the webhooks of `previous` that are the same: their connections and answers live on.
+    #[must_use]
+    pub fn inheriting(mut self, previous: &Self) -> Self {
+        let external = |rule: &Rule| match &rule.action {
+            Action::External(webhook) => Some(Arc::clone(webhook)),
+            Action::Privileged | Action::Static(_) => None,
+        };
+        let known: Vec<_> = previous.0.iter().filter_map(external).collect();
+        for rule in &mut self.0 {
+            if let Action::External(webhook) = &mut rule.action
+                && let Some(same) = known.iter().find(|known| known.is_same(webhook))
+            {
+                *webhook = Arc::clone(same);
+            }
+        }
+        self
     }
 
     /// How many rules there are.
@@ -88,6 +147,20 @@ impl Rules {
         self.0.iter().filter(|rule| rule.is_loosely_privileged()).map(Rule::name)
     }
 
+    /// Says which rules of `cluster` (`None`: of the operator's file) give the gateway's privileges to more callers than it seems, but for
+    /// those that `known` has, too (rule 155).
+    pub fn warn_of_loose_privileges(&self, cluster: Option<&str>, known: Option<&Self>) {
+        let known: Vec<_> = known.into_iter().flat_map(Self::loosely_privileged).collect();
+        for rule in self.loosely_privileged().filter(|rule| !known.contains(rule)) {
+            tracing::warn!(
+                rule,
+                cluster,
+                "this privileged identity rule names neither an exact user or group nor a pattern with ^ and $; it may \
+                 match more callers than meant"
+            );
+        }
+    }
+
     pub(super) fn first_match(&self, user: &UserInfo, cluster: &str) -> Option<&Rule> {
         self.0.iter().find(|rule| rule.source.matches(user, cluster))
     }
@@ -98,11 +171,8 @@ impl Rule {
         &self.name
     }
 
-    pub(super) fn exchange(&self) -> Exchange<'_> {
-        match &self.action {
-            Action::Privileged => Exchange::Gateway,
-            Action::Static(identity) => Exchange::Fixed(identity),
-        }
+    pub(super) fn action(&self) -> &Action {
+        &self.action
     }
 
     /// Whether anything but the cluster decides.
@@ -116,11 +186,7 @@ impl Rule {
     }
 
     fn is_loosely_privileged(&self) -> bool {
-        let anchored = |pattern: &Option<Regex>| {
-            pattern
-                .as_ref()
-                .is_some_and(|regex| regex.as_str().starts_with('^') && regex.as_str().ends_with('$'))
-        };
+        let anchored = |pattern: &Option<Pattern>| pattern.as_ref().is_some_and(Pattern::is_anchored);
         let Source { user, group, user_pattern, group_pattern, .. } = &self.source;
         matches!(self.action, Action::Privileged)
             && user.is_none()
@@ -135,128 +201,109 @@ impl Source {
         let equal =
             |expected: &Option<String>, value: &str| expected.as_deref().is_none_or(|text| text == value);
         let fits =
-            |pattern: &Option<Regex>, value: &str| pattern.as_ref().is_none_or(|regex| regex.is_match(value));
+            |pattern: &Option<Pattern>, value: &str| pattern.as_ref().is_none_or(|p| p.is_match(value));
+        let one_fits = |pattern: &Pattern| user.groups.iter().any(|group| pattern.is_match(group));
         equal(&self.user, &user.name)
             && self.group.as_ref().is_none_or(|group| user.in_group(group))
             && equal(&self.uid, &user.uid)
             && equal(&self.cluster, cluster)
             && fits(&self.user_pattern, &user.name)
-            && self
-                .group_pattern
-                .as_ref()
-                .is_none_or(|regex| user.groups.iter().any(|group| regex.is_match(group)))
+            && self.group_pattern.as_ref().is_none_or(one_fits)
             && fits(&self.cluster_pattern, cluster)
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self { user, group, uid, cluster, user_pattern, group_pattern, cluster_pattern } = self;
+        [user, group, uid, cluster].iter().all(|text| text.is_none())
+            && [user_pattern, group_pattern, cluster_pattern].iter().all(|pattern| pattern.is_none())
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "apiVersion", default)]
-    _api_version: serde::de::IgnoredAny,
-    #[serde(rename = "kind", default)]
-    _kind: serde::de::IgnoredAny,
-    #[serde(rename = "metadata", default)]
-    _metadata: serde::de::IgnoredAny,
-    spec: Spec,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Spec {
-    #[serde(default)]
-    client_identity_exchanger: Exchanger,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exchanger {
-    #[serde(default)]
-    rules: Vec<RawRule>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    #[serde(default)]
-    name: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-    source: Option<RawSource>,
-    target: Option<RawTarget>,
-    url: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawSource {
-    user: Option<String>,
-    group: Option<String>,
-    uid: Option<String>,
-    cluster: Option<String>,
-    user_pattern: Option<String>,
-    group_pattern: Option<String>,
-    cluster_pattern: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTarget {
-    #[serde(default)]
-    user: String,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    uid: String,
-}
-
 impl RawRule {
-    fn compile(self, index: usize, cluster: Option<&str>) -> Result<Rule, RuleError> {
-        let name = if self.name.is_empty() { format!("number {}", index + 1) } else { self.name };
+    fn compile(
+        mut self,
+        index: usize,
+        origin: &mut Origin<'_>,
+        webhooks: &Webhooks,
+    ) -> Result<Rule, RuleError> {
+        let webhook = self.take_webhook();
+        let number = format!("number {}", index + 1);
+        if self.name.chars().count() > MAX_NAME || self.name.chars().any(char::is_control) {
+            let problem =
+                format!("its name holds control characters, or is longer than {MAX_NAME} characters");
+            return Err(RuleError::Rule { rule: number, problem });
+        }
+        let name = if self.name.is_empty() { number } else { self.name };
         let refuse = |problem: String| RuleError::Rule { rule: format!("\"{name}\""), problem };
         let source = self.source.ok_or_else(|| refuse("it has no source".to_owned()))?;
-        let source = source.compile(cluster).map_err(refuse)?;
-        if self.url.is_some() && self.kind != "ExternalIdentityExchanger" {
-            return Err(refuse("url belongs to ExternalIdentityExchanger only".to_owned()));
-        }
-        let action = action(&self.kind, self.target).map_err(refuse)?;
+        let source = source.compile(origin).map_err(refuse)?;
+        let action = action(&self.kind, self.target, &webhook, origin, webhooks).map_err(refuse)?;
         Ok(Rule { name, source, action })
     }
 }
 
-fn action(kind: &str, target: Option<RawTarget>) -> Result<Action, String> {
+fn action(
+    kind: &str,
+    target: Option<RawTarget>,
+    webhook: &RawWebhook,
+    origin: &mut Origin<'_>,
+    webhooks: &Webhooks,
+) -> Result<Action, String> {
+    if kind != EXTERNAL
+        && let Some(field) = webhook.first_given()
+    {
+        return Err(format!("{field} belongs to {EXTERNAL} only"));
+    }
     match (kind, target) {
-        ("PrivilegedIdentityExchanger", None) => Ok(Action::Privileged),
-        ("PrivilegedIdentityExchanger", Some(_)) => Err("a privileged rule has no target".to_owned()),
-        ("StaticMappingIdentityExchanger", Some(RawTarget { user, groups, uid })) if !user.is_empty() => {
-            Ok(Action::Static(FixedIdentity { user, groups, uid }))
+        (PRIVILEGED, None) => Ok(Action::Privileged),
+        (PRIVILEGED, Some(_)) => Err("a privileged rule has no target".to_owned()),
+        (STATIC, Some(target)) => identity(target).map(|user| Action::Static(Arc::new(user))),
+        (STATIC, None) => Err("target.user is missing".to_owned()),
+        (EXTERNAL, Some(_)) => Err("an external rule has no target: its webhook names it".to_owned()),
+        (EXTERNAL, None) => {
+            let webhook = match origin {
+                Origin::File(read) => webhooks.of_rule(webhook, None, *read),
+                Origin::Annotation(cluster) => {
+                    webhooks.of_rule(webhook, Some(*cluster), &mut |_| Err(String::new()))
+                }
+            };
+            webhook.map(|webhook| Action::External(Arc::new(webhook)))
         }
-        ("StaticMappingIdentityExchanger", _) => Err("target.user is missing".to_owned()),
-        ("ExternalIdentityExchanger", _) => {
-            Err("ExternalIdentityExchanger is not supported by this version".to_owned())
+        (other, _) => {
+            let other: String = other.chars().take(MAX_NAME).collect();
+            Err(format!("type {other:?} is unknown; expected {PRIVILEGED}, {STATIC} or {EXTERNAL}"))
         }
-        (other, _) => Err(format!(
-            "type \"{other}\" is unknown; expected PrivilegedIdentityExchanger or StaticMappingIdentityExchanger"
-        )),
     }
 }
 
+/// What cannot be written into a request's headers is said now.
+fn identity(target: RawTarget) -> Result<UserInfo, String> {
+    let RawTarget { user, groups, uid, extra } = target;
+    if user.is_empty() {
+        return Err("target.user is missing".to_owned());
+    }
+    let extra = extra.into_iter().map(|(key, values)| (key.to_ascii_lowercase(), values)).collect();
+    let user = UserInfo { name: user, uid, groups, extra };
+    write::check(&user).map_err(|problem| format!("target: {problem}"))?;
+    Ok(user)
+}
+
 impl RawSource {
-    fn compile(self, cluster: Option<&str>) -> Result<Source, String> {
+    fn compile(self, origin: &Origin<'_>) -> Result<Source, String> {
         let pattern = |name: &str, text: Option<String>| {
-            text.map(|text| {
-                RegexBuilder::new(&text).size_limit(1 << 20).build().map_err(|error| {
-                    format!("source.{name} is not a regular expression: {}", one_line(&error))
-                })
-            })
-            .transpose()
+            let parsed = text.map(|text| Pattern::parse(&text)).transpose();
+            parsed.map_err(|problem| format!("source.{name} {problem}"))
+        };
+        let own = match origin {
+            Origin::File(_) => None,
+            Origin::Annotation(cluster) => Some((*cluster).to_owned()),
         };
         let source = Source {
             user: self.user,
             group: self.group,
             uid: self.uid,
             // An annotation speaks for its own cluster only, whatever it says.
-            cluster: cluster.map(str::to_owned).or(self.cluster),
+            cluster: own.or(self.cluster),
             user_pattern: pattern("userPattern", self.user_pattern)?,
             group_pattern: pattern("groupPattern", self.group_pattern)?,
             cluster_pattern: pattern("clusterPattern", self.cluster_pattern)?,
@@ -267,16 +314,4 @@ impl RawSource {
             Ok(source)
         }
     }
-}
-
-impl Source {
-    fn is_empty(&self) -> bool {
-        let Self { user, group, uid, cluster, user_pattern, group_pattern, cluster_pattern } = self;
-        [user, group, uid, cluster].iter().all(|text| text.is_none())
-            && [user_pattern, group_pattern, cluster_pattern].iter().all(|regex| regex.is_none())
-    }
-}
-
-fn one_line(error: &regex::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::data_dir::{Content, Locked};
-use super::{BACKDATED, DataDir, Issued, IssuerError, date, sign};
+use super::{BACKDATED, DataDir, Issued, IssuerError, SERVER_BACKDATED, ServerNames, date, sign};
 use crate::pki::{self, ClientCas, PkiError};
 
 /// Lifetime of a CA. Who replaces it must hand out everything anew, so it is long.
@@ -56,6 +56,23 @@ impl Role {
             Self::Serving => "every kubeconfig must then be written again with `cluster-gateway kubeconfig`",
         }
     }
+}
+
+/// Why a certificate and a key make no CA.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PairFlaw {
+    /// The key cannot be used.
+    #[error("{0}")]
+    Key(PkiError),
+    /// The certificate cannot be used.
+    #[error("{0}")]
+    Certificate(String),
+    /// The certificate may not sign others.
+    #[error("is not the certificate of a CA")]
+    NoCa,
+    /// Each is good, but not for the other.
+    #[error("does not belong to the private key beside it")]
+    Apart,
 }
 
 /// A CA and its key. The key is not shown by `Debug`.
@@ -145,19 +162,36 @@ impl CertificateAuthority {
         }
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params, &sign::name(user, groups), ttl, now)
+        self.sign(params, &sign::name(user, groups), now - BACKDATED, now.checked_add(ttl))
     }
 
-    /// A certificate for a new key.
-    pub(super) fn sign(
+    /// A server's certificate for `names`. It holds for `ttl` from `now`, but not longer than the CA, and is valid an
+    /// hour back for clocks that are late.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn issue_server(
         &self,
-        mut params: CertificateParams,
-        subject: &[u8],
+        names: &ServerNames,
         ttl: Duration,
         now: SystemTime,
     ) -> Result<Issued, IssuerError> {
-        let expires = now.checked_add(ttl).map_or(self.expires, |end| end.min(self.expires));
-        params.not_before = (now - BACKDATED).into();
+        let mut params = CertificateParams::new(names.to_vec())?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let subject = sign::name("cluster-gateway", &[]);
+        self.sign(params, &subject, now - SERVER_BACKDATED, now.checked_add(ttl))
+    }
+
+    /// A certificate for a new key; without `end`, until the CA's own.
+    fn sign(
+        &self,
+        mut params: CertificateParams,
+        subject: &[u8],
+        begin: SystemTime,
+        end: Option<SystemTime>,
+    ) -> Result<Issued, IssuerError> {
+        let expires = end.map_or(self.expires, |end| end.min(self.expires));
+        params.not_before = begin.into();
         params.not_after = expires.into();
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -167,23 +201,47 @@ impl CertificateAuthority {
         Ok(Issued { certificate: pki::to_pem(&certificate), key: key.serialize_pem(), expires })
     }
 
-    fn create(dir: &Locked, role: Role, now: SystemTime) -> Result<(), IssuerError> {
+    /// A new CA that holds for `lifetime` from `now`, and an hour back for clocks that are late.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub fn generate(role: Role, lifetime: Duration, now: SystemTime) -> Result<Issued, IssuerError> {
         let mut params = CertificateParams::default();
         // One name for each CA: who has certificates of several chooses by it.
         let number = Uuid::new_v4().simple().to_string();
         let name = format!("{} {}", role.name(), &number[..8]);
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name.as_str());
-        params.not_before = (now - BACKDATED).into();
-        params.not_after = (now + LIFETIME).into();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let expires = now + lifetime;
+        params.not_before = (now - SERVER_BACKDATED).into();
+        params.not_after = expires.into();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
+        Ok(Issued { certificate: pki::to_pem(certificate.der()), key: key.serialize_pem(), expires })
+    }
+
+    /// Takes a CA and its key, in PEM. Whether it is valid now is not looked at.
+    ///
+    /// # Errors
+    /// [`PairFlaw`].
+    pub fn from_pair(certificate: CertificateDer<'static>, key: &str) -> Result<Self, PairFlaw> {
+        let key = KeyPair::from_pem(key).map_err(|_| PairFlaw::Key(PkiError::NoPrivateKey))?;
+        let flawed = |error: &dyn fmt::Display| PairFlaw::Certificate(error.to_string());
+        belong_together(&certificate, &key)?;
+        let expires = *pki::validity(&certificate).map_err(|error| flawed(&error))?.end();
+        let name = sign::subject(&certificate).map_err(|error| flawed(&error))?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| flawed(&error))?;
+        Ok(Self { pem: pki::to_pem(&certificate), certificate, name, issuer, expires })
+    }
+
+    fn create(dir: &Locked, role: Role, now: SystemTime) -> Result<(), IssuerError> {
+        let made = Self::generate(role, LIFETIME, now)?;
         let (certificate_file, key_file) = role.files();
-        dir.write(key_file, Content::Secret, &key.serialize_pem())?;
-        dir.write(certificate_file, Content::Public, &certificate.pem())?;
-        tracing::info!(directory = %dir.path("").display(), ca = name, "a CA was made");
+        dir.write(key_file, Content::Secret, &made.key)?;
+        dir.write(certificate_file, Content::Public, &made.certificate)?;
+        tracing::info!(directory = %dir.path("").display(), ca = role.name(), "a CA was made");
         Ok(())
     }
 
@@ -193,24 +251,23 @@ impl CertificateAuthority {
         let certificate = pki::certificates(pem.as_bytes()).map_err(|error| wrong(&error))?;
         let [certificate] = <[_; 1]>::try_from(certificate)
             .map_err(|_| wrong(&"holds more than one certificate; leave the CA's own only"))?;
-        let key = KeyPair::from_pem(key).map_err(|_| unusable(dir, key_file, PkiError::NoPrivateKey))?;
-        belong_together(&certificate, &key).map_err(|problem| {
-            wrong(&format_args!("{problem}; put back the pair, or {}", start_again(role)))
+        let ca = Self::from_pair(certificate, key).map_err(|flaw| match flaw {
+            PairFlaw::Key(problem) => unusable(dir, key_file, problem),
+            PairFlaw::Certificate(problem) => wrong(&problem),
+            flaw => wrong(&format_args!("{flaw}; put back the pair, or {}", start_again(role))),
         })?;
-        let validity = pki::validity(&certificate).map_err(|error| wrong(&error))?;
+        let validity = pki::validity(&ca.certificate).map_err(|error| wrong(&error))?;
         in_time(role, &validity, now).map_err(|problem| wrong(&problem))?;
-        let expires = *validity.end();
-        if expires.duration_since(now).is_ok_and(|left| left < END_IS_NEAR) {
-            tracing::warn!(file = %dir.path(certificate_file).display(), expires = date(expires),
+        if ca.expires.duration_since(now).is_ok_and(|left| left < END_IS_NEAR) {
+            tracing::warn!(file = %dir.path(certificate_file).display(), expires = date(ca.expires),
                 "this CA expires soon; to replace it, {}", start_again(role));
         }
-        let name = sign::subject(&certificate)?;
-        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-        Ok(Self { pem: pem.to_owned(), certificate, name, issuer, expires })
+        Ok(ca)
     }
 
     /// The certificate.
-    pub(super) fn certificate(&self) -> &CertificateDer<'static> {
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 }
@@ -234,13 +291,14 @@ fn check(what: &str, name: &str) -> Result<(), IssuerError> {
     Err(IssuerError::Request(format!("the {what}'s name {problem}")))
 }
 
-fn belong_together(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<(), String> {
-    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+fn belong_together(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<(), PairFlaw> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|error| PairFlaw::Certificate(format!("does not parse: {error}")))?;
     if !parsed.is_ca() {
-        return Err("is not the certificate of a CA".to_owned());
+        return Err(PairFlaw::NoCa);
     }
     if parsed.public_key().raw != key.subject_public_key_info() {
-        return Err("does not belong to the private key beside it".to_owned());
+        return Err(PairFlaw::Apart);
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The directory of keys: made for its owner alone, locked while something in it is made, files replaced as a whole.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::IssuerError;
@@ -35,7 +35,7 @@ impl DataDir {
     /// Takes the directory, or makes it (mode 0700; its parents as usual).
     ///
     /// # Errors
-    /// [`IssuerError::NotWritable`], [`IssuerError::TooOpen`].
+    /// [`IssuerError::NotWritable`], [`IssuerError::TooOpen`], [`IssuerError::Foreign`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, IssuerError> {
         let dir = Self(path.into());
         if !dir.0.exists() {
@@ -46,7 +46,7 @@ impl DataDir {
         if !metadata.is_dir() {
             return Err(dir.not_writable(ErrorKind::NotADirectory.into()));
         }
-        owner_only(&dir.0, metadata.permissions().mode(), OWNER_ONLY_DIRECTORY)?;
+        owner_only(&dir.0, &metadata, OWNER_ONLY_DIRECTORY)?;
         dir.lock()?;
         Ok(dir)
     }
@@ -86,7 +86,7 @@ impl Locked {
             Err(error) => return Err(failed(error)),
         };
         if content == Content::Secret {
-            owner_only(&path, file.metadata().map_err(failed)?.permissions().mode(), OWNER_ONLY)?;
+            owner_only(&path, &file.metadata().map_err(failed)?, OWNER_ONLY)?;
         }
         let mut text = String::new();
         file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
@@ -116,8 +116,13 @@ impl Locked {
     }
 }
 
-/// Rights of group and others on what is secret are refused, whatever they are.
-fn owner_only(path: &Path, mode: u32, wanted: u32) -> Result<(), IssuerError> {
-    let mode = mode & 0o7777;
+/// Rights of group and others on what is secret are refused, whatever they are, and so is another owner: who owns it may
+/// take the rights. Root may anyway.
+fn owner_only(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), IssuerError> {
+    let (owner, ourselves) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != ourselves && owner != 0 {
+        return Err(IssuerError::Foreign { path: path.to_owned(), owner, wanted: ourselves });
+    }
+    let mode = metadata.mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(IssuerError::TooOpen { path: path.to_owned(), mode, wanted }) }
 }

@@ -1,18 +1,11 @@
 //! The certificate that a standalone server presents: issued by a CA of its own, so that a kubeconfig can hold that CA and
 //! outlives every renewal.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
-use rustls::pki_types::{CertificateDer, ServerName};
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
-
 use super::data_dir::{Content, Locked};
-use super::{CertificateAuthority, DataDir, Issued, IssuerError, Role, date, sign};
+use super::{CertificateAuthority, DataDir, IssuerError, Role, ServerNames, date};
 use crate::pki;
 
 const CERTIFICATE: &str = "serving.crt";
@@ -27,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Serving {
     dir: DataDir,
-    names: BTreeSet<String>,
+    names: ServerNames,
     ca: CertificateAuthority,
 }
 
@@ -48,10 +41,7 @@ impl Serving {
         now: SystemTime,
     ) -> Result<Self, IssuerError> {
         let ca = CertificateAuthority::load_or_create_at(dir, Role::Serving, now)?;
-        let own = ["localhost", "127.0.0.1", "::1"].into_iter();
-        let given = names.iter().map(String::as_str).filter(|name| can_be_dialled(name));
-        let names = own.chain(given).map(normal).collect::<Result<_, _>>()?;
-        let serving = Self { dir: dir.clone(), names, ca };
+        let serving = Self { dir: dir.clone(), names: ServerNames::with_localhost(names)?, ca };
         serving.renew_at(now)?;
         Ok(serving)
     }
@@ -95,21 +85,14 @@ impl Serving {
     pub(super) fn renew_at(&self, now: SystemTime) -> Result<bool, IssuerError> {
         let dir = self.dir.lock()?;
         let Some(reason) = self.reason_to_issue(&dir, now)? else { return Ok(false) };
-        let issued = self.issue(now)?;
+        let issued = self.ca.issue_server(&self.names, LIFETIME, now)?;
         dir.write(KEY, Content::Secret, &issued.key)?;
         dir.write(CERTIFICATE, Content::Public, &issued.certificate)?;
         tracing::info!(
-            file = %dir.path(CERTIFICATE).display(), names = ?self.names, expires = date(issued.expires), reason,
+            file = %dir.path(CERTIFICATE).display(), names = %self.names, expires = date(issued.expires), reason,
             "a serving certificate was issued"
         );
         Ok(true)
-    }
-
-    fn issue(&self, now: SystemTime) -> Result<Issued, IssuerError> {
-        let names: Vec<String> = self.names.iter().cloned().collect();
-        let mut params = CertificateParams::new(names)?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.ca.sign(params, &sign::name("cluster-gateway", &[]), LIFETIME, now)
     }
 
     /// Why the pair in the directory cannot be served on. It is derived from the CA, so it is replaced and not complained
@@ -125,7 +108,7 @@ impl Serving {
         let needed_until = (now + RENEWED_BEFORE).min(self.ca.expires());
         Ok(if pki::verify_server(leaf, self.ca.certificate(), now).is_err() {
             Some("it does not verify with the serving CA, or has expired")
-        } else if !self.names.is_subset(&names(leaf)) {
+        } else if !self.names.covered_by(leaf) {
             Some("it is not for all names")
         } else if *pki::validity(leaf)?.end() < needed_until {
             Some("it expires soon")
@@ -133,34 +116,4 @@ impl Serving {
             None
         })
     }
-}
-
-/// Nobody connects to an unspecified address; it only says where to listen.
-fn can_be_dialled(name: &str) -> bool {
-    !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
-}
-
-/// One way to write each name; an IPv6 address may stand in brackets.
-fn normal(name: &str) -> Result<String, IssuerError> {
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    match ServerName::try_from(bare) {
-        Ok(ServerName::DnsName(name)) => Ok(name.as_ref().to_ascii_lowercase()),
-        Ok(ServerName::IpAddress(address)) => Ok(IpAddr::from(address).to_string()),
-        _ => Err(IssuerError::Request(format!("{name:?} is neither a host name nor an IP address"))),
-    }
-}
-
-/// The names that a certificate is for.
-fn names(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return BTreeSet::new() };
-    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return BTreeSet::new() };
-    let names = extension.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
-            _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
-        },
-        _ => None,
-    });
-    names.collect()
 }

@@ -107,6 +107,26 @@ fn what_makes_no_certificate_is_refused() {
 }
 
 #[test]
+fn a_directory_or_a_key_of_another_user_is_refused_with_the_remedy() {
+    let (_parent, dir) = temporary();
+    client_ca(&dir).unwrap();
+    let key = dir.path().join("ca.key");
+    // Giving files away takes root's rights; without them there is nobody else's file to be had.
+    if std::os::unix::fs::chown(&key, Some(65_534), None).is_err() {
+        return;
+    }
+    let wanted = rustix::process::geteuid().as_raw();
+    let text = client_ca(&dir).unwrap_err().to_string();
+    assert!(text.contains("ca.key") && text.contains("uid 65534"), "{text}");
+    assert!(text.contains(&format!("chown -R {wanted} ")), "{text}");
+    std::os::unix::fs::chown(&key, Some(wanted), None).unwrap();
+    client_ca(&dir).unwrap();
+    std::os::unix::fs::chown(dir.path(), Some(65_534), None).unwrap();
+    let text = DataDir::open(dir.path()).unwrap_err().to_string();
+    assert!(text.contains("belongs to another user (uid 65534)"), "{text}");
+}
+
+#[test]
 fn rights_of_others_are_refused_with_the_remedy() {
     let (_parent, dir) = temporary();
     client_ca(&dir).unwrap();

@@ -18,7 +18,7 @@ use self::fake_member::{FakeMember, Options, Protocols};
 use super::*;
 use crate::credential::Credential;
 use crate::transport::{
-    AddressPolicy, Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 
 const BOTH: [Protocols; 2] = [Protocols::Both, Protocols::Http1];
@@ -35,6 +35,7 @@ fn upstream(member: &FakeMember) -> Upstream {
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     };
     let addresses = AddressPolicy { allow_loopback: true };
     let options = Arc::new(TransportOptions { addresses, ..TransportOptions::default() });

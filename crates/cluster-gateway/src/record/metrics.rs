@@ -14,6 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::Labels;
+use crate::audit::{Backend, Counts};
 use crate::status::Blame;
 
 /// Upper bounds of the duration buckets, in seconds.
@@ -26,7 +27,7 @@ type Series = HashMap<Labels, Arc<Histogram>>;
 #[derive(Debug, Default)]
 pub struct Metrics {
     proxied: ArcSwap<Series>,
-    failures: [AtomicU64; 4],
+    failures: [AtomicU64; 5],
 }
 
 /// A gauge that is read when the metrics are.
@@ -94,11 +95,12 @@ impl Metrics {
         });
     }
 
-    /// Everything in Prometheus' text form, with `gauges` read by the caller.
+    /// Everything in Prometheus' text form, with `gauges` read by the caller, and what `audit` has counted if there is
+    /// any.
     #[must_use]
-    pub fn encode(&self, gauges: Vec<Gauge>) -> String {
+    pub fn encode(&self, gauges: Vec<Gauge>, audit: Option<&Counts>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Snapshot::new(self, gauges)));
+        registry.register_collector(Box::new(Snapshot::new(self, gauges, audit)));
         let mut text = String::new();
         // Writing to a String cannot fail; a failing encoder would leave the text short.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -115,10 +117,17 @@ struct Snapshot {
     durations: Vec<Durations>,
     failures: Vec<(Blame, u64)>,
     gauges: Vec<Gauge>,
+    audit: Option<AuditCounts>,
+}
+
+#[derive(Debug)]
+struct AuditCounts {
+    events: u64,
+    lost: [(Backend, u64); 2],
 }
 
 impl Snapshot {
-    fn new(metrics: &Metrics, gauges: Vec<Gauge>) -> Self {
+    fn new(metrics: &Metrics, gauges: Vec<Gauge>, audit: Option<&Counts>) -> Self {
         let durations = metrics
             .proxied
             .load()
@@ -128,10 +137,14 @@ impl Snapshot {
                 (labels.clone(), histogram.counts(), seconds)
             })
             .collect();
-        let blames = [Blame::Caller, Blame::Hub, Blame::Member, Blame::Us];
+        let blames = [Blame::Caller, Blame::Hub, Blame::Member, Blame::Webhook, Blame::Us];
         let failures =
             blames.map(|blame| (blame, metrics.failures[blame as usize].load(Ordering::Relaxed))).to_vec();
-        Self { durations, failures, gauges }
+        let audit = audit.map(|counts| AuditCounts {
+            events: counts.events(),
+            lost: Backend::ALL.map(|backend| (backend, counts.lost(backend))),
+        });
+        Self { durations, failures, gauges, audit }
     }
 
     fn counter<L: EncodeLabelSet>(
@@ -196,6 +209,14 @@ impl Collector for Snapshot {
             "Requests that the gateway answered with a failure of its own, by whose fault it was",
             failures,
         )?;
+        if let Some(AuditCounts { events, lost }) = &self.audit {
+            let none: [(&str, &str); 0] = [];
+            let name = "apiserver_audit_event";
+            Self::counter(&mut encoder, name, "Audit events that requests have led to", [(none, *events)])?;
+            let lost = lost.iter().map(|(backend, count)| ([("plugin", backend.as_str())], *count));
+            let name = "apiserver_audit_error";
+            Self::counter(&mut encoder, name, "Audit events that a backend has lost", lost)?;
+        }
         for gauge in &self.gauges {
             let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (labels, value) in &gauge.values {
@@ -222,8 +243,8 @@ mod tests {
         metrics.proxied(&labels("m1", 200), Duration::from_millis(30));
         metrics.proxied(&labels("m1", 200), Duration::from_secs(60));
         metrics.failure(Blame::Member);
-        let text =
-            metrics.encode(vec![Gauge { name: "x", help: "y", values: vec![(&[("state", "usable")], 3)] }]);
+        let text = metrics
+            .encode(vec![Gauge { name: "x", help: "y", values: vec![(&[("state", "usable")], 3)] }], None);
         for line in [
             "ocm_proxy_proxied_resource_requests_by_resource_total{resource=\"pods\",verb=\"get\",code=\"200\"} 2",
             "ocm_proxy_proxied_requests_by_cluster_total{cluster=\"m1\",code=\"200\"} 2",
@@ -244,7 +265,7 @@ mod tests {
         metrics.proxied(&labels("gone", 200), Duration::ZERO);
         metrics.proxied(&labels("other", 500), Duration::ZERO);
         metrics.retain_clusters(|name| name == "m1");
-        let text = metrics.encode(Vec::new());
+        let text = metrics.encode(Vec::new(), None);
         assert!(!text.contains("gone") && text.contains("cluster=\"other\""), "{text}");
     }
 }

@@ -11,7 +11,7 @@ use crate::status::Error;
 
 /// A cluster. Immutable; a change of its Secret or ManagedCluster makes a new one, which inherits the transport while
 /// the connection data is equal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cluster {
     /// Name: that of its Secret.
     pub name: String,

@@ -115,6 +115,10 @@ fn report(cluster: &Cluster, previous: Option<&Cluster>) {
             "the identity rules of this cluster are refused; it is closed to requests that pass an identity on"
         );
     }
+    if let Ok(rules) = &cluster.identity_rules {
+        let known = previous.and_then(|previous| previous.identity_rules.as_ref().ok());
+        rules.warn_of_loose_privileges(Some(&cluster.name), known);
+    }
     let before = previous.map(reason);
     let now = reason(cluster);
     if before.as_ref() == Some(&now) {

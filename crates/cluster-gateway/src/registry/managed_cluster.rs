@@ -9,8 +9,9 @@ use k8s_openapi::ByteString;
 use kube::core::DynamicObject;
 use serde::Deserialize;
 
-use super::{EndpointUrl, Entry, Unusable, parse};
+use super::{Entry, Unusable, parse};
 use crate::pki;
+use crate::transport::EndpointUrl;
 
 /// API group of ManagedClusters.
 pub(super) const GROUP: &str = "cluster.open-cluster-management.io";

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::data::Data;
 use super::proxy_url::{proxy, without_login};
-use super::{Certified, Cluster, EndpointUrl, Entry, ProxyEnvironment, Unusable, Upstream};
+use super::{Certified, Cluster, Entry, ProxyEnvironment, Unusable, Upstream};
 use crate::credential::{ClusterInfo, Credential, ExecConfig, ExecCredential, ExecPlugins};
-use crate::identity::{RuleError, Rules};
+use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
-use crate::transport::{Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification};
+use crate::transport::{
+    Endpoint, EndpointUrl, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
+};
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
     EndpointType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
@@ -29,6 +31,8 @@ pub struct ClusterPolicy {
     pub exec: Arc<ExecPlugins>,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
+    /// What the identity rules of a cluster's annotation may say of webhooks. Default: nothing.
+    pub webhooks: Arc<Webhooks>,
 }
 
 impl ClusterPolicy {
@@ -48,7 +52,7 @@ impl ClusterPolicy {
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
         let mut cluster = Cluster {
-            identity_rules: identity_rules(&annotations, &name),
+            identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
             registered: true,
             credential_type: labels.get(LABEL_CREDENTIAL_TYPE).and_then(|value| CredentialType::parse(value)),
@@ -99,6 +103,7 @@ impl ClusterPolicy {
             verification,
             server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
             client_certificate: credential.client_certificate().cloned(),
+            peer: Peer::Member,
         };
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
@@ -158,6 +163,20 @@ impl ClusterPolicy {
         Ok(Credential::Exec(program))
     }
 
+    fn identity_rules(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        cluster: &str,
+        previous: Option<&Cluster>,
+    ) -> Result<Rules, RuleError> {
+        let Some(yaml) = annotations.get(ANNOTATION_PROXY_CONFIGURATION) else { return Ok(Rules::default()) };
+        let rules = Rules::of_cluster(yaml, cluster, &self.webhooks)?;
+        Ok(match previous.map(|previous| &previous.identity_rules) {
+            Some(Ok(previous)) => rules.inheriting(previous),
+            _ => rules,
+        })
+    }
+
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
         let text = data.text("endpoint")?.ok_or_else(|| {
             let alternative =
@@ -207,13 +226,6 @@ impl ClusterPolicy {
             ));
         }
         Ok(marked)
-    }
-}
-
-fn identity_rules(annotations: &BTreeMap<String, String>, cluster: &str) -> Result<Rules, RuleError> {
-    match annotations.get(ANNOTATION_PROXY_CONFIGURATION) {
-        Some(yaml) => Rules::parse(yaml, Some(cluster)),
-        None => Ok(Rules::default()),
     }
 }
 

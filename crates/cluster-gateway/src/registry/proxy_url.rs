@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
-use super::EndpointUrl;
-use crate::transport::{ProxyLogin, ProxyProtocol, ProxySpec};
+use crate::transport::{EndpointUrl, ProxyLogin, ProxyProtocol, ProxySpec};
 
 /// Why the URL of a proxy cannot be used; the text names the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

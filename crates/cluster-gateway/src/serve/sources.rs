@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::api::HealthRecords;
 use crate::authn::{Authenticator, LoadError, StandaloneAuthentication};
 use crate::authz::{Authorizer, RbacDirectory, RbacPolicy};
+use crate::certificate::ManagedCertificate;
 use crate::config::{Config, HubMode, Mode, StandaloneMode};
 use crate::gateway::Gateway;
 use crate::hub::Hub;
-use crate::issuer::{CertificateAuthority, DataDir, Role, Serving};
+use crate::issuer::{CertificateAuthority, DataDir, Role, ServerNames, Serving};
 use crate::registry::{DirectorySource, Index, ManagedClusterSource, SecretSource};
 use crate::server::{TlsFiles, TlsReloader, self_signed};
 
@@ -30,8 +34,17 @@ pub(super) struct Sources {
 
 /// What is followed as long as the process lives.
 pub(super) enum Followed {
-    Hub { hub: Hub, secrets: SecretSource, managed: ManagedClusterSource },
-    Files { clusters: DirectorySource, rights: Option<RbacDirectory>, serving: Option<Serving> },
+    Hub {
+        hub: Hub,
+        secrets: SecretSource,
+        managed: ManagedClusterSource,
+        certificate: Option<Box<ManagedCertificate>>,
+    },
+    Files {
+        clusters: DirectorySource,
+        rights: Option<RbacDirectory>,
+        serving: Option<Serving>,
+    },
 }
 
 impl Sources {
@@ -45,15 +58,7 @@ impl Sources {
 
     async fn of_hub(config: &Config, mode: &HubMode) -> anyhow::Result<Self> {
         let hub = Hub::connect(&mode.hub).await?;
-        let certificate = if let Some(files) = &config.tls {
-            files.load().await?
-        } else {
-            tracing::warn!(
-                "no --tls-cert-file: serving with a certificate made for this process, valid for localhost only; \
-                 clients that verify it need --tls-cert-file and --tls-private-key-file"
-            );
-            self_signed()?
-        };
+        let (shown, certificate) = of_hub_certificate(config, mode, &hub).await?;
         let secrets = SecretSource { namespace: mode.secret_namespace.clone(), hub: hub.url().to_owned() };
         let managed = ManagedClusterSource {
             merge: mode.ocm_integration,
@@ -64,9 +69,9 @@ impl Sources {
         Ok(Self {
             authn: Authenticator::for_hub(mode.authentication.clone(), hub.clone()),
             authz: Authorizer::new(&config.authorization, hub.clone())?,
-            tls: Arc::new(TlsReloader::new(certificate)),
+            tls: Arc::new(TlsReloader::new(shown)),
             tls_files: config.tls.clone(),
-            followed: Followed::Hub { hub, secrets, managed },
+            followed: Followed::Hub { hub, secrets, managed, certificate },
         })
     }
 
@@ -97,26 +102,61 @@ impl Sources {
     }
 }
 
+/// What to serve with until something better is known, and what keeps that up to date.
+async fn of_hub_certificate(
+    config: &Config,
+    mode: &HubMode,
+    hub: &Hub,
+) -> anyhow::Result<(Arc<CertifiedKey>, Option<Box<ManagedCertificate>>)> {
+    if let Some(files) = &config.tls {
+        return Ok((files.load().await?, None));
+    }
+    if let Some(certificate) = &mode.certificate {
+        let managed = ManagedCertificate::new(hub, certificate)?;
+        return Ok((self_signed(&certificate.server_names()?)?, Some(Box::new(managed))));
+    }
+    tracing::warn!(
+        "serving with a certificate made for this process, valid for localhost only; clients that verify it need \
+         --tls-cert-file and --tls-private-key-file, or --service-name and --service-namespace for a certificate that \
+         is kept at the hub"
+    );
+    Ok((self_signed(&ServerNames::with_localhost(&[])?)?, None))
+}
+
 impl Followed {
-    /// Starts everything that keeps clusters, users and rights up to date. `loaded` is set once it is known whom to
-    /// trust.
+    /// Where health is recorded: in the Secrets that are followed; nowhere without a hub.
+    pub(super) fn health_records(&self) -> Option<Arc<dyn HealthRecords>> {
+        match self {
+            Self::Hub { hub, secrets, .. } => Some(Arc::new(hub.secret_metadata(&secrets.namespace))),
+            Self::Files { .. } => None,
+        }
+    }
+
+    /// Starts everything that keeps clusters, users, rights and the certificate up to date. `loaded` is set once it is
+    /// known whom to trust and there is a certificate to show.
     pub(super) fn spawn(
         self,
         tasks: &mut JoinSet<anyhow::Result<()>>,
         gateway: &Arc<Gateway>,
+        tls: &Arc<TlsReloader>,
         index: Index,
         loaded: Arc<AtomicBool>,
     ) {
         let gateway = Arc::clone(gateway);
         match self {
-            Self::Hub { hub, secrets, managed } => {
+            Self::Hub { hub, secrets, managed, certificate } => {
                 let client = hub.client();
                 tasks.spawn(forever(async move { secrets.run(client, index, managed).await }));
-                tasks.spawn(follow_users(gateway, loaded, hub.url().to_owned()));
+                let settled = certificate.as_ref().map(|certificate| certificate.settled());
+                tasks.spawn(follow_users(gateway, loaded, settled, hub.url().to_owned()));
+                if let Some(certificate) = certificate {
+                    let tls = Arc::clone(tls);
+                    tasks.spawn(forever(certificate.run(move |pair| tls.set_certificate(pair))));
+                }
             }
             Self::Files { clusters, rights, serving } => {
                 tasks.spawn(forever(clusters.run(index)));
-                tasks.spawn(follow_users(gateway, loaded, String::new()));
+                tasks.spawn(follow_users(gateway, loaded, None, String::new()));
                 if let Some(rights) = rights {
                     tasks.spawn(forever(rights.watch()));
                 }
@@ -135,7 +175,12 @@ pub(super) async fn forever(task: impl Future<Output = ()>) -> anyhow::Result<()
 }
 
 /// Reads whom to trust, again and again until the hub answers, and follows it from then on.
-async fn follow_users(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>, hub: String) -> anyhow::Result<()> {
+async fn follow_users(
+    gateway: Arc<Gateway>,
+    loaded: Arc<AtomicBool>,
+    settled: Option<watch::Receiver<bool>>,
+    hub: String,
+) -> anyhow::Result<()> {
     let mut reported = false;
     loop {
         match gateway.authn.load().await {
@@ -157,7 +202,13 @@ async fn follow_users(gateway: Arc<Gateway>, loaded: Arc<AtomicBool>, hub: Strin
     if reported {
         tracing::info!(hub, "the hub can be reached");
     }
-    loaded.store(true, Ordering::Relaxed);
-    gateway.authn.watch().await;
+    let ready = async {
+        if let Some(mut settled) = settled {
+            // It ends only with the process.
+            let _ = settled.wait_for(|settled| *settled).await;
+        }
+        loaded.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(ready, gateway.authn.watch());
     Ok(())
 }

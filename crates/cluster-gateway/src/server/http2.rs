@@ -46,6 +46,7 @@ fn builder() -> Builder {
 type Accepted = Option<Result<(Request<RecvStream>, SendResponse<Bytes>), h2::Error>>;
 
 /// What a connection waits for.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, and nearly always the large one")]
 enum Next {
     Request(Accepted),
     /// It shall end after its open requests.

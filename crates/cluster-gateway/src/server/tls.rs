@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -14,6 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
+use crate::issuer::ServerNames;
 use crate::pki::{self, PkiError};
 
 /// Where the serving certificate comes from.
@@ -68,6 +69,13 @@ impl TlsReloader {
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// When the certificate that is presented expires; `None` if that cannot be told.
+    #[must_use]
+    pub fn not_after(&self) -> Option<SystemTime> {
+        let certificate = self.certificate.0.load();
+        pki::validity(certificate.cert.first()?).ok().map(|validity| *validity.end())
     }
 
     /// Presents another certificate from the next handshake on.
@@ -133,13 +141,13 @@ async fn read(path: &std::path::Path) -> Result<Vec<u8>, TlsError> {
     tokio::fs::read(path).await.map_err(|cause| TlsError::Unreadable { path: path.to_owned(), cause })
 }
 
-/// Makes a certificate for `localhost` and the loopback addresses that lives as long as the process (rule 57).
+/// Makes a certificate that lives as long as the process (rule 57).
 ///
 /// # Errors
 /// [`TlsError::SelfSigned`].
-pub fn self_signed() -> Result<Arc<CertifiedKey>, TlsError> {
+pub fn self_signed(names: &ServerNames) -> Result<Arc<CertifiedKey>, TlsError> {
     let failed = |error: &dyn fmt::Display| TlsError::SelfSigned(error.to_string());
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let names = names.to_vec();
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| failed(&error))?;
     pki::certified_key(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
         .map_err(|error| failed(&error))

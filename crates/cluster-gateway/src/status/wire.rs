@@ -42,6 +42,14 @@ pub(super) struct Details {
 }
 
 impl Error {
+    /// The Status without its type, as audit events hold it; `None`: the answer is plain text, which repeats the query
+    /// (rule 137).
+    #[must_use]
+    pub fn untyped_status(&self) -> Option<Status> {
+        let status = (!self.is_text()).then(|| Status::from(self))?;
+        Some(Status { kind: None, api_version: None, ..status })
+    }
+
     /// The answer. `pretty`: indent the JSON (rule 207).
     #[must_use]
     pub fn into_response(self, pretty: bool) -> Response<Body> {

@@ -106,8 +106,9 @@ impl TransportError {
         if let Some(alert) = refused_certificate(error) {
             return Self::Tls(format!("TLS with {member}: {}", alert_text(spec, alert)));
         }
+        let peer = spec.peer.name();
         Self::Exchange(format!(
-            "the connection to {member} broke before an answer began: {}; the member may have acted on the request",
+            "the connection to {member} broke before an answer began: {}; the {peer} may have acted on the request",
             chain(error)
         ))
     }
@@ -192,44 +193,43 @@ fn describe(spec: &TransportSpec, error: &(dyn Error + 'static)) -> String {
 
 fn alert_text(spec: &TransportSpec, alert: AlertDescription) -> String {
     use AlertDescription as Alert;
+    let peer = spec.peer;
+    let name = peer.name();
     let advice = match (alert, &spec.client_certificate) {
         (Alert::CertificateRequired, _) | (Alert::HandshakeFailure | Alert::BadCertificate, None) => {
-            "; the member asks for a client certificate: use credential type X509Certificate with keys \"tls.crt\" and \
-             \"tls.key\""
+            format!("; the {name} asks for a client certificate: {}", peer.give_certificate())
         }
         (
             Alert::BadCertificate | Alert::UnknownCA | Alert::CertificateExpired | Alert::CertificateUnknown,
             Some(_),
-        ) => {
-            "; the member refuses the client certificate of key \"tls.crt\": check its issuer and its expiry"
-        }
-        (Alert::UnrecognisedName, _) => {
-            "; the member does not know the server name that was asked for: set annotation \
-             cluster.core.oam.dev/tls-server-name"
-        }
-        _ => "",
+        ) => format!("; the {name} refuses {}: check its issuer and its expiry", peer.certificate()),
+        (Alert::UnrecognisedName, _) => format!(
+            "; the {name} does not know the server name that was asked for: {}",
+            peer.ask_for_another_name()
+        ),
+        _ => String::new(),
     };
     format!("remote error: tls: {alert:?}{advice}")
 }
 
 fn certificate(spec: &TransportSpec, error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => match spec.verification {
-            super::Verification::SystemRoots => {
-                "certificate signed by unknown authority; the Secret has no key \"ca.crt\", so the system's roots were \
-                 asked: put the CA of the cluster there"
-                    .into()
-            }
-            _ => "certificate signed by unknown authority; the member's certificate is not issued by the CA in key \
-                  \"ca.crt\" of the Secret"
-                .into(),
-        },
-        CertificateError::NotValidForNameContext { expected, presented } => wrong_name(&expected.to_str(), presented),
+        CertificateError::UnknownIssuer => {
+            let cause = match spec.verification {
+                super::Verification::SystemRoots => spec.peer.no_ca(),
+                _ => spec.peer.wrong_ca(),
+            };
+            format!("certificate signed by unknown authority; {cause}")
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            wrong_name(spec, &expected.to_str(), presented)
+        }
         CertificateError::ExpiredContext { time, not_after } => format!(
-            "certificate has expired or is not yet valid: current time {} is after {}; renew the member's serving \
+            "certificate has expired or is not yet valid: current time {} is after {}; renew the {}'s serving \
              certificate",
             timestamp(*time),
-            timestamp(*not_after)
+            timestamp(*not_after),
+            spec.peer.name()
         ),
         CertificateError::NotValidYetContext { time, not_before } => format!(
             "certificate has expired or is not yet valid: current time {} is before {}; compare the clocks",
@@ -243,7 +243,7 @@ fn certificate(spec: &TransportSpec, error: &CertificateError) -> String {
     }
 }
 
-fn wrong_name(expected: &str, presented: &[String]) -> String {
+fn wrong_name(spec: &TransportSpec, expected: &str, presented: &[String]) -> String {
     let names: Vec<&str> = presented
         .iter()
         .map(|name| {
@@ -251,8 +251,7 @@ fn wrong_name(expected: &str, presented: &[String]) -> String {
             inner.trim_end_matches(')').trim_matches('"')
         })
         .collect();
-    let advice = "set annotation cluster.core.oam.dev/tls-server-name to a name of the certificate, or correct the \
-                  endpoint";
+    let advice = spec.peer.mend_name();
     if names.is_empty() {
         format!("certificate is not valid for any names, but wanted to match {expected}; {advice}")
     } else {

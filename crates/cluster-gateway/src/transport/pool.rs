@@ -253,7 +253,8 @@ impl Pool {
         if self.counters().open() < most {
             return Ok(());
         }
-        Err(TransportError::Saturated(format!("all {most} connections to the member are in use")))
+        let peer = self.spec().peer.name();
+        Err(TransportError::Saturated(format!("all {most} connections to the {peer} are in use")))
     }
 
     /// Makes sure that idle connections are looked for as long as there are connections.

@@ -18,7 +18,7 @@ use super::dial::READ_BUFFER;
 use super::hop::{Hop, Route};
 use super::stream::Socket;
 use super::tls::Tls;
-use super::{Endpoint, TransportError, TransportOptions, TransportSpec, Verification};
+use super::{Endpoint, Peer, TransportError, TransportOptions, TransportSpec, Verification};
 
 mod http_connect;
 mod socks5;
@@ -102,6 +102,7 @@ impl ProxySpec {
             verification,
             server_name: None,
             client_certificate: None,
+            peer: Peer::Proxy,
         }
     }
 }
@@ -170,17 +171,15 @@ impl Tunnels {
         socket: TcpStream,
         options: &TransportOptions,
     ) -> Result<Hop, Refusal> {
-        let tls = self.tls.get_or_init(|| Tls::new(&proxy.as_spec(), options));
+        let spec = proxy.as_spec();
+        let tls = self.tls.get_or_init(|| Tls::new(&spec, options));
         let tls = tls.as_ref().map_err(|error| format!("cannot be asked: {error}"))?;
         let connector = TlsConnector::from(Arc::clone(&tls.http1));
         let limit = options.tls_handshake_timeout;
         let handshake = connector.connect(tls.server_name.clone(), socket);
         match tokio::time::timeout(limit, handshake).await {
             Ok(Ok(stream)) => Ok(Hop::Proxy(Box::new(stream))),
-            Ok(Err(error)) => Err(format!(
-                "cannot be trusted: TLS handshake: {error}; its certificate is verified with key \"proxy-ca.crt\" of the \
-                 Secret if there is one, else with the system's roots"
-            )),
+            Ok(Err(error)) => Err(format!("cannot be trusted: {}", TransportError::handshake(&spec, &error))),
             Err(_) => Err(silent(limit)),
         }
     }

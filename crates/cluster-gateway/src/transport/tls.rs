@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::{TransportError, TransportOptions, TransportSpec, Verification};
+use super::{Peer, TransportError, TransportOptions, TransportSpec, Verification};
 use crate::pki;
 
 /// TLS sessions remembered per cluster. Each takes memory in every transport that has been used.
@@ -47,7 +47,7 @@ fn config(spec: &TransportSpec, options: &TransportOptions) -> Result<ClientConf
         .with_safe_default_protocol_versions()
         .map_err(internal)?;
     let builder = match &spec.verification {
-        Verification::Bundle(pem) => builder.with_root_certificates(bundle(pem)?),
+        Verification::Bundle(pem) => builder.with_root_certificates(bundle(spec.peer, pem)?),
         Verification::SystemRoots => builder.with_root_certificates(options.tls.system_roots()),
         Verification::Insecure => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(DangerousNoVerification(provider)))
@@ -63,13 +63,14 @@ fn config(spec: &TransportSpec, options: &TransportOptions) -> Result<ClientConf
     Ok(config)
 }
 
-fn bundle(pem: &[u8]) -> Result<RootCertStore, TransportError> {
-    let certificates = pki::certificates(pem)
-        .map_err(|error| TransportError::Tls(format!("key \"ca.crt\" of the Secret {error}")))?;
+fn bundle(peer: Peer, pem: &[u8]) -> Result<RootCertStore, TransportError> {
+    let wrong =
+        |problem: &dyn std::fmt::Display| TransportError::Tls(format!("{} {problem}", peer.ca_bundle()));
+    let certificates = pki::certificates(pem).map_err(|error| wrong(&error))?;
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(TransportError::Tls("key \"ca.crt\" of the Secret holds no usable certificate".into()));
+        return Err(wrong(&"holds no usable certificate"));
     }
     Ok(roots)
 }

@@ -4,9 +4,13 @@
 
 mod support;
 
+mod audit;
 mod authn;
 mod authz;
+mod health;
+mod certificate;
 mod hub;
+mod lease;
 mod managed_clusters;
 mod replay;
 mod server;

@@ -10,3 +10,4 @@ mod panics;
 mod proxying;
 mod streams;
 mod upgrades;
+mod webhook;

@@ -1,5 +1,6 @@
 //! The whole server without a hub: files, a fake member, real sockets.
 
+mod audit;
 mod clusters;
 mod rights;
 mod start;
@@ -13,7 +14,7 @@ use cluster_gateway::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
 use cluster_gateway::credential::ExecPolicy;
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
 use cluster_gateway::registry::{ClustersDirectory, ProxyEnvironment};
 use cluster_gateway::serve::Server;
@@ -81,7 +82,8 @@ impl Files {
             }),
             authorization: AuthorizationConfig::default(),
             gates: FeatureGates::default(),
-            identity_rules: Rules::default(),
+            audit: None,
+            identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             proxies: ProxyEnvironment::default(),

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod fake_hub;
 pub(crate) mod fake_issuer;
+pub(crate) mod fake_webhook;
 #[allow(dead_code, reason = "unit tests of the crate include these files, too, and each uses its part")]
 pub(crate) mod fake_member;
 pub(crate) mod caller;

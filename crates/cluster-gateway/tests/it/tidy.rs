@@ -95,6 +95,21 @@ fn files_can_be_read_in_one_sitting() {
 }
 
 #[test]
+fn rule_028_the_group_is_spelled_in_one_place() {
+    let mut spelled = Vec::new();
+    for source in [crate_root().join("src"), workspace().join("crates/cluster-gateway-client/src")] {
+        let files = rust_files(&source).into_iter();
+        for file in files.filter(|file| !relative(file, &source).contains("tests")) {
+            let text = read(&file);
+            let lines = code(split_at_tests(&text).0);
+            let found = lines.lines().filter(|line| line.contains("cluster.core.oam.dev"));
+            spelled.extend(found.map(|line| format!("{}: {}", relative(&file, workspace()), line.trim())));
+        }
+    }
+    assert_eq!(spelled, ["crates/cluster-gateway-client/src/lib.rs: \"cluster.core.oam.dev\""]);
+}
+
+#[test]
 fn every_rule_that_a_test_names_is_in_the_contract() {
     let contract = read(&workspace().join("docs/contract.md"));
     let known: BTreeSet<_> =

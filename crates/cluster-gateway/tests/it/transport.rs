@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Route, Transport, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -27,6 +27,7 @@ fn spec(member: &FakeMember) -> TransportSpec {
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     }
 }
 

@@ -8,7 +8,6 @@ use super::schemas::{META, own};
 use crate::api::discovery::{RESOURCES, Resource};
 
 const READABLE: &[&str] = &["application/json", "application/yaml"];
-const JSON: &[&str] = &["application/json"];
 const PATCHES: &[&str] = &["application/json-patch+json", "application/merge-patch+json"];
 const ANY: &[&str] = &["*/*"];
 /// Tag of the group's operations.
@@ -113,10 +112,15 @@ fn health(kind: &str, dialect: Dialect) -> Value {
             Some((action, gvk.clone())),
         )
     };
-    let put =
-        Operation { consumes: JSON, body: Some(schema.clone()), ..operation("replace", "put", "Records") };
+    let put = Operation {
+        consumes: READABLE,
+        parameters: write_parameters(dialect),
+        body: Some(schema.clone()),
+        ..operation("replace", "put", "Records")
+    };
     let patch = Operation {
         consumes: PATCHES,
+        parameters: write_parameters(dialect),
         body: Some(dialect.reference(&format!("{META}Patch"))),
         ..operation("patch", "patch", "Changes")
     };
@@ -192,6 +196,16 @@ fn name_parameter(dialect: Dialect) -> Value {
 
 fn pretty(dialect: Dialect) -> Value {
     dialect.parameter("query", "pretty", "string", "Whether to indent the answer: \"true\" or \"false\".")
+}
+
+fn write_parameters(dialect: Dialect) -> Vec<Value> {
+    [
+        ("dryRun", "All: everything is checked, and nothing is written."),
+        ("fieldManager", "Who is recorded as having written it; at most 128 bytes."),
+        ("fieldValidation", "What becomes of fields that nobody knows: Ignore, Warn (the default) or Strict. They are never written."),
+    ]
+    .map(|(name, description)| dialect.parameter("query", name, "string", description))
+    .into()
 }
 
 fn list_parameters(dialect: Dialect) -> Vec<Value> {

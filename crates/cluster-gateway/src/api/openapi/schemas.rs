@@ -8,6 +8,9 @@ use super::dialect::Dialect;
 
 mod group;
 mod meta;
+mod unknown;
+
+pub(in crate::api) use unknown::unknown_fields;
 
 /// Full names of the group's models begin so.
 const OWN: &str = "com.github.oam-dev.cluster-gateway.pkg.apis.cluster.v1alpha1.";
@@ -56,6 +59,10 @@ pub(super) fn all(dialect: Dialect) -> Map<String, Value> {
     schemas.insert(
         format!("{META}Time"),
         json!({ "type": "string", "format": "date-time", "description": "A moment, in RFC 3339." }),
+    );
+    schemas.insert(
+        format!("{META}FieldsV1"),
+        json!({ "type": "object", "description": "Names of fields, as a tree." }),
     );
     schemas.insert(
         format!("{META}Patch"),

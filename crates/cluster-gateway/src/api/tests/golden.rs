@@ -25,27 +25,60 @@ fn pretty(fixture: &Fixture, uri: &str, accept: &str) -> String {
     serde_json::to_string_pretty(&answer.json()).unwrap() + "\n"
 }
 
+/// File, path and `Accept`.
+const DOCUMENTS: [(&str, &str, &str); 16] = [
+    ("index.json", "/", "*/*"),
+    ("version.json", "/version", "*/*"),
+    ("apis.json", "/apis", "*/*"),
+    ("apis-v2.json", "/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
+    (
+        "apis-v2beta1.json",
+        "/apis",
+        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+    ),
+    ("group.json", "/apis/cluster.core.oam.dev", "*/*"),
+    ("group-version.json", "/apis/cluster.core.oam.dev/v1alpha1", "*/*"),
+    ("openapi-v2.json", "/openapi/v2", "*/*"),
+    ("openapi-v3-index.json", "/openapi/v3", "*/*"),
+    ("openapi-v3-apis.json", "/openapi/v3/apis", "*/*"),
+    ("openapi-v3-group.json", "/openapi/v3/apis/cluster.core.oam.dev", "*/*"),
+    ("openapi-v3.json", "/openapi/v3/apis/cluster.core.oam.dev/v1alpha1", "*/*"),
+    ("openapi-v3-version.json", "/openapi/v3/version", "*/*"),
+    ("clustergateways-table.json", CG, TABLE),
+    ("virtualclusters-table.json", VC, TABLE),
+    ("virtualclusters.json", VC, "*/*"),
+];
+
 #[test]
 fn public_documents_are_as_published() {
     let fixture = Fixture::new(recorded());
-    let aggregated = |version: &str| {
-        format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList")
-    };
-    let documents = [
-        ("index.json", "/", "*/*".to_owned()),
-        ("apis.json", "/apis", "*/*".to_owned()),
-        ("apis-v2.json", "/apis", aggregated("v2")),
-        ("apis-v2beta1.json", "/apis", aggregated("v2beta1")),
-        ("group.json", "/apis/cluster.core.oam.dev", "*/*".to_owned()),
-        ("group-version.json", "/apis/cluster.core.oam.dev/v1alpha1", "*/*".to_owned()),
-        ("openapi-v2.json", "/openapi/v2", "*/*".to_owned()),
-        ("openapi-v3.json", "/openapi/v3/apis/cluster.core.oam.dev/v1alpha1", "*/*".to_owned()),
-        ("clustergateways-table.json", CG, TABLE.to_owned()),
-        ("virtualclusters-table.json", VC, TABLE.to_owned()),
-        ("virtualclusters.json", VC, "*/*".to_owned()),
-    ];
-    for (file, uri, accept) in documents {
-        check(file, &pretty(&fixture, uri, &accept));
+    for (file, uri, accept) in DOCUMENTS {
+        check(file, &pretty(&fixture, uri, accept));
     }
     check("virtualclusters.yaml", &fixture.accept(VC, "application/yaml").body);
+}
+
+#[test]
+fn health_checks_are_as_published() {
+    let fixture = Fixture::new(recorded());
+    for root in ["healthz", "livez", "readyz"] {
+        check(&format!("{root}-verbose.txt"), &fixture.get(&format!("/{root}?verbose")).body);
+    }
+    fixture.synced.store(false, Ordering::Relaxed);
+    fixture.stopping.store(true, Ordering::Relaxed);
+    check("readyz-failing.txt", &fixture.get("/readyz?exclude=informer-sync&exclude=nosuch").body);
+    check("metrics-slis.txt", &fixture.get("/metrics/slis").body);
+}
+
+#[test]
+fn every_path_that_the_index_names_is_published() {
+    let index = Fixture::new(Vec::new()).get("/").json();
+    let openapi = Fixture::new(Vec::new()).get("/openapi/v3").json();
+    let groups = openapi["paths"].as_object().unwrap().keys().map(|group| format!("/openapi/v3/{group}"));
+    let paths = index["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap().to_owned());
+    for path in paths.chain(groups) {
+        let health = ["/healthz", "/livez", "/readyz", "/metrics"].iter().any(|root| path.starts_with(root));
+        let named = DOCUMENTS.iter().any(|(_, uri, _)| *uri == path.trim_end_matches('/'));
+        assert!(health || named, "{path} has no golden file");
+    }
 }

@@ -1,6 +1,7 @@
 //! OpenAPI documents and how they are cached.
 
 use super::*;
+use crate::api::openapi::unknown_fields;
 
 const GV: &str = "/openapi/v3/apis/cluster.core.oam.dev/v1alpha1";
 const PREFIX: &str = "com.github.oam-dev.cluster-gateway.pkg.apis.cluster.v1alpha1.";
@@ -39,6 +40,111 @@ fn rule_042_rule_043_rule_046_documents_are_cached_by_etag() {
 }
 
 #[test]
+fn rule_046_conditions_are_answered_as_go_serves_content() {
+    let fixture = empty();
+    let whole = fixture.get("/openapi/v2");
+    let (etag, made) = (whole.header("etag").to_owned(), whole.header("last-modified").to_owned());
+    let (old, later) = ("Tue, 01 Jan 2019 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+    let code = |method: &str, headers: &[(&str, &str)]| {
+        let answer = fixture.ask(method, "/openapi/v2", headers);
+        assert_eq!(answer.header("etag"), etag, "{headers:?}");
+        assert!(answer.status == 200 || answer.body.is_empty(), "{headers:?}");
+        answer.status.as_u16()
+    };
+    for (method, name, value, expected) in [
+        ("GET", "if-none-match", etag.as_str(), 304),
+        ("HEAD", "if-none-match", "*", 304),
+        ("POST", "if-none-match", &etag, 412),
+        ("GET", "if-none-match", "\"other\", W/\"another\"", 200),
+        ("GET", "if-match", &etag, 200),
+        ("GET", "if-match", "\"other\"", 412),
+        ("GET", "if-modified-since", &made, 304),
+        ("GET", "if-modified-since", later, 304),
+        ("GET", "if-modified-since", old, 200),
+        ("GET", "if-modified-since", "yesterday", 200),
+        ("POST", "if-modified-since", later, 200),
+        ("GET", "if-unmodified-since", old, 412),
+        ("GET", "if-unmodified-since", &made, 200),
+    ] {
+        assert_eq!(code(method, &[(name, value)]), expected, "{method} {name}: {value}");
+    }
+    let both = [("if-none-match", "\"other\""), ("if-modified-since", later)];
+    assert_eq!(code("GET", &both), 200, "the tag counts more than the date");
+}
+
+#[test]
+fn rule_046_parts_are_answered_as_go_serves_content() {
+    let fixture = empty();
+    let whole = fixture.get("/openapi/v2");
+    let (length, etag) = (whole.body.len(), whole.header("etag").to_owned());
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    for (range, first, last) in [
+        ("bytes=0-9", 0, 9),
+        ("bytes=10-", 10, length - 1),
+        ("bytes=-5", length - 5, length - 1),
+        ("bytes=5-99999999999999999999999", 5, length - 1),
+        ("bytes=-99999999", 0, length - 1),
+    ] {
+        for headers in [vec![("range", range)], vec![("range", range), ("accept-encoding", "gzip")]] {
+            let part = fixture.ask("GET", "/openapi/v2", &headers);
+            assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
+            assert_eq!(part.header("content-range"), format!("bytes {first}-{last}/{length}"));
+            assert_eq!(part.body, whole.body[first..=last], "{range}");
+        }
+    }
+    for range in ["bytes=0-1,3-4", "bytes=x-", "bytes=-", "lines=0-1", "bytes"] {
+        assert_eq!(fixture.ask("GET", "/openapi/v2", &[("range", range)]).body, whole.body, "{range}");
+    }
+    for range in [format!("bytes={length}-"), "bytes=9-3".to_owned()] {
+        let answer = fixture.ask("GET", "/openapi/v2", &[("range", &range)]);
+        assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
+        assert_eq!(answer.header("content-range"), format!("bytes */{length}"));
+    }
+    let code = |known: &str| {
+        fixture.ask("GET", "/openapi/v2", &[("range", "bytes=0-9"), ("if-range", known)]).status.as_u16()
+    };
+    assert_eq!((code(&etag), code("\"other\"")), (206, 200));
+    assert_eq!((code(whole.header("last-modified")), code("Tue, 01 Jan 2019 00:00:00 GMT")), (206, 200));
+}
+
+#[test]
+fn rule_048_rule_053_every_served_route_is_described_with_its_verbs() {
+    let fixture = empty();
+    let v2 = fixture.get("/openapi/v2").json();
+    let discovery = fixture.get("/apis/cluster.core.oam.dev/v1alpha1").json();
+    let base = "/apis/cluster.core.oam.dev/v1alpha1";
+    for resource in discovery["resources"].as_array().unwrap() {
+        let name = resource["name"].as_str().unwrap();
+        let (main, sub) = name.split_once('/').map_or((name, ""), |(main, sub)| (main, sub));
+        let one = format!("{base}/{main}/{{name}}{}{sub}", if sub.is_empty() { "" } else { "/" });
+        for verb in resource["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap()) {
+            let (path, method) = match verb {
+                // A watch is a list that goes on.
+                "list" | "watch" => (format!("{base}/{main}"), "get"),
+                "create" => (one.clone(), "post"),
+                "update" => (one.clone(), "put"),
+                other => (one.clone(), other),
+            };
+            let operation = &v2["paths"][&path][method];
+            assert!(operation["operationId"].is_string(), "{verb} {name}: {method} {path}");
+            let kind = &operation["x-kubernetes-group-version-kind"];
+            assert_eq!(kind["group"], "cluster.core.oam.dev", "{method} {path}");
+        }
+    }
+    for (method, consumes) in [
+        ("put", serde_json::json!(["application/json", "application/yaml"])),
+        ("patch", serde_json::json!(["application/json-patch+json", "application/merge-patch+json"])),
+    ] {
+        let operation = &v2["paths"][format!("{CG}/{{name}}/health")][method];
+        assert_eq!(operation["consumes"], consumes);
+        let parameters = operation["parameters"].as_array().unwrap();
+        for name in ["dryRun", "fieldManager", "fieldValidation", "body"] {
+            assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{method} {name}");
+        }
+    }
+}
+
+#[test]
 fn rule_047_rule_053_models_have_full_names_and_descriptions() {
     let json = empty().get("/openapi/v2").json();
     assert_eq!(json["info"], serde_json::json!({ "title": "Cluster Gateway", "version": "1.0.0" }));
@@ -55,6 +161,20 @@ fn rule_047_rule_053_models_have_full_names_and_descriptions() {
             assert!(schema["description"].is_string(), "{name}.{field}");
         }
     }
+}
+
+#[test]
+fn rule_053_every_field_that_is_shown_is_described() {
+    let fixture = Fixture::with(recorded(), true);
+    for (list, kind) in [(CG, "ClusterGateway"), (VC, "VirtualCluster")] {
+        let shown = fixture.get(list).json();
+        assert_eq!(unknown_fields(&format!("{kind}List"), &shown), Vec::<String>::new());
+        for item in shown["items"].as_array().unwrap() {
+            assert_eq!(unknown_fields(kind, item), Vec::<String>::new(), "{item}");
+        }
+    }
+    let odd = serde_json::json!({ "items": [{ "spec": { "x": 1 } }] });
+    assert_eq!(unknown_fields("VirtualClusterList", &odd), ["items[0].spec.x"]);
 }
 
 #[test]

@@ -13,14 +13,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("get-missing.txt", "216", "the text does not tell whether a Secret of that name exists"),
     ("list-field.txt", "92, 227", "the field selector is applied"),
     ("list-protobuf.txt", "206", "the 406 is written as JSON"),
-    ("health-put.txt", "233", "writes to the hub are not served yet"),
-    ("health-put-garbage.txt", "233", "writes to the hub are not served yet"),
-    ("health-patch-json.txt", "233", "writes to the hub are not served yet; the original can never do it"),
-    ("health-patch-merge.txt", "233", "writes to the hub are not served yet; the original can never do it"),
-    ("health-patch-unsupported.txt", "223", "writes to the hub are not served yet"),
-    ("healthiness-check-on/health-put.txt", "233", "writes to the hub are not served yet"),
-    ("healthiness-check-on/health-patch-json.txt", "233", "writes to the hub are not served yet"),
-    ("healthiness-check-on/health-patch-merge.txt", "233", "writes to the hub are not served yet"),
+    ("health-put.txt", "232", "the answer is what was written, whatever the gate says"),
+    ("health-patch-json.txt", "233", "a patch works; the original can never do it"),
+    ("health-patch-merge.txt", "233", "a patch works; the original can never do it"),
+    ("healthiness-check-on/health-patch-json.txt", "233", "a patch works; the original can never do it"),
+    ("healthiness-check-on/health-patch-merge.txt", "233", "a patch works; the original can never do it"),
 ];
 
 /// Recordings of authentication, authorization or the proxy: replayed over the whole server.
@@ -50,6 +47,7 @@ struct Recording {
     method: String,
     uri: String,
     headers: Vec<(String, String)>,
+    sent: String,
     status: u16,
     answer_headers: Vec<(String, String)>,
     body: String,
@@ -59,18 +57,20 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/transcripts")
 }
 
+/// Every file below the directory, whatever its folder.
 fn files() -> Vec<String> {
-    let mut files = Vec::new();
-    for (prefix, directory) in
-        [("", directory()), ("healthiness-check-on/", directory().join("healthiness-check-on"))]
-    {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".txt") {
-                files.push(format!("{prefix}{name}"));
+    fn collect(folder: &Path, files: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else {
+                files.push(path.strip_prefix(directory()).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
+    let mut files = Vec::new();
+    collect(&directory(), &mut files);
     files.sort();
     files
 }
@@ -85,9 +85,11 @@ fn read(file: &str) -> Recording {
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
     let (asked, answered) = text.split_once("# curl exit 0\n").unwrap_or_else(|| panic!("{file}: no answer"));
     let caller = asked.lines().next().unwrap().trim_start_matches("# caller: ").to_owned();
-    let mut asked = asked.lines().filter_map(|line| line.strip_prefix("> "));
+    let mut asked = asked.lines().filter_map(|line| line.strip_prefix('>')).map(str::trim_start);
     let (method, uri) = asked.next().unwrap().split_once(' ').unwrap();
-    let headers = asked.map_while(header).collect();
+    // An empty line parts the headers from the body.
+    let headers =
+        asked.by_ref().take_while(|line| !line.is_empty()).map(|line| header(line).unwrap()).collect();
     let (head, body) = answered.split_once("\n\n").unwrap_or((answered, ""));
     let mut head = head.lines();
     let status = head.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -96,6 +98,7 @@ fn read(file: &str) -> Recording {
         method: method.to_owned(),
         uri: uri.to_owned(),
         headers,
+        sent: asked.next().unwrap_or_default().to_owned(),
         status,
         answer_headers: head.filter_map(header).collect(),
         body: body.to_owned(),
@@ -117,7 +120,7 @@ impl Recording {
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // What the recordings were made with; it gets indented JSON.
         headers.push(("user-agent", "curl/7.88.1"));
-        fixture.ask(&self.method, &self.uri, &headers)
+        fixture.send(&self.method, &self.uri, &headers, &self.sent)
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::AuditOptions;
+
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
 pub struct CommonOptions {
@@ -22,15 +24,20 @@ pub struct CommonOptions {
     pub exec_credential_environment: Vec<String>,
 
     /// Identity rules for all clusters (a ClusterGatewayProxyConfiguration, YAML); used where the caller's identity is
-    /// passed on
+    /// passed on; read again when it changes
     #[arg(long, value_name = "FILE", help_heading = "Clusters")]
     pub cluster_gateway_proxy_config: Option<PathBuf>,
+
+    /// Hosts that clusters may name as identity webhooks in their annotations: HOST[:PORT], *.DOMAIN[:PORT]; 443 without a
+    /// port [default: none, only the file of --cluster-gateway-proxy-config may name webhooks]
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', help_heading = "Clusters")]
+    pub identity_webhook_hosts: Vec<String>,
 
     /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
     pub feature_gates: Vec<String>,
 
-    /// Serving certificate, PEM, leaf first; read again when it changes [default: made for this process]
+    /// Serving certificate, PEM, leaf first; read again when it changes [default: one that is made here and renews itself]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub tls_cert_file: Option<PathBuf>,
 
@@ -65,6 +72,10 @@ pub struct CommonOptions {
     /// clustergateways/proxy
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_proxy_subpath: bool,
+
+    /// Which requests are audited, and where to.
+    #[command(flatten)]
+    pub audit: AuditOptions,
 
     /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]

@@ -34,7 +34,7 @@ pub(super) async fn run(
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let ended = match timeout_at(deadline, finish(&mut child)).await {
         Ok(Ok(ended)) => {
-            group.is_gone();
+            group.forget();
             ended
         }
         Ok(Err(reason)) => {
@@ -150,7 +150,7 @@ struct Group(Option<Pid>);
 
 impl Group {
     /// The program has been waited for: its number may be another's by now.
-    fn is_gone(mut self) {
+    fn forget(mut self) {
         self.0 = None;
     }
 

@@ -53,9 +53,14 @@ fn directory(name: &str) -> PathBuf {
 pub(super) fn all() -> Vec<Recording> {
     let mut all = Vec::new();
     for (name, upstream) in [("transcripts", false), ("upstream", true)] {
-        for entry in std::fs::read_dir(directory(name)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "txt") {
+        let mut folders = vec![directory(name)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
                 let recording = read(&path, upstream);
                 all.extend(recording.needs_server().then_some(recording));
             }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cluster_gateway::config::FeatureGates;
+use cluster_gateway::issuer::ServerNames;
 use cluster_gateway::server::self_signed;
 use http::Method;
 use rustls::client::ResolvesClientCert;
@@ -219,8 +220,9 @@ async fn rule_074_a_certificate_that_expires_is_refused_on_the_connection_that_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_057_without_files_a_certificate_for_localhost_is_made() {
-    let certificate = self_signed().unwrap().cert[0].clone();
-    let other = self_signed().unwrap().cert[0].clone();
+    let names = ServerNames::with_localhost(&[]).unwrap();
+    let certificate = self_signed(&names).unwrap().cert[0].clone();
+    let other = self_signed(&names).unwrap().cert[0].clone();
     assert_ne!(certificate, other, "each process has its own");
     let parsed = webpki::EndEntityCert::try_from(&certificate).unwrap();
     for name in ["localhost", "127.0.0.1", "::1"] {
@@ -464,6 +466,37 @@ async fn rule_102_rule_119_a_malformed_path_is_a_500_before_anybody_is_asked_and
     let answer = preflight.send(Method::OPTIONS, "/version", "").await;
     assert_eq!(answer.status, 405);
     assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_114_of_several_things_that_are_wrong_the_first_filter_speaks() {
+    let world = World::start().await;
+    world.register("a.b", &[]);
+    let base = format!("{API}/clustergateways");
+    until(|| async { world.masters().get(&format!("{base}/a.b/proxy/plain")).await.status == 200 }).await;
+    let wrong = || world.nobody().header("authorization", "Bearer wrong").header("impersonate-user", "x");
+    let eve = || world.user("eve", &[]);
+    let no_cluster = format!("{base}/nosuch/proxy/x?dryRun=All");
+    for (caller, path, status, words) in [
+        (wrong(), "/apis/g/v/watch?timeout=soon", 500, "failed to create RequestInfo"),
+        (wrong(), &format!("{base}?timeout=soon"), 400, "invalid timeout"),
+        (wrong(), no_cluster.as_str(), 401, "Unauthorized"),
+        (eve().header("impersonate-user", "x"), &no_cluster, 403, "cannot impersonate resource \"users\""),
+        (eve(), &no_cluster, 403, "cannot get resource \"clustergateways/proxy\""),
+        (world.masters(), &no_cluster, 500, "no such cluster nosuch"),
+        (world.masters(), &format!("{base}/a.b/proxy/plain?dryRun=All&dryRun=All"), 200, "plain"),
+    ] {
+        let answer = caller.get(path).await;
+        let text = answer.text().replace("\\\"", "\"");
+        assert!(answer.status == status && text.contains(words), "{path}: {} {text}", answer.status);
+        assert_eq!(answer.headers.get_all("audit-id").iter().count(), 1, "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-cache, private"), "{path}");
+    }
+    let dotted = world.member.recorder.requests().pop().unwrap().target;
+    assert_eq!(
+        dotted, "/plain?dryRun=All&dryRun=All",
+        "the original refuses dryRun for a cluster with a dot"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! As whom the member sees a request.
 
 use cluster_gateway::config::FeatureGates;
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::{IdentityConfig, Rules};
 
 use crate::support::world::{PROXY, Setup, World, until};
 
@@ -12,7 +12,7 @@ const GLOBAL: &str = "spec: {clientIdentityExchanger: {rules: [
 async fn passing() -> World {
     World::with(Setup {
         gates: FeatureGates { client_identity_penetration: true, ..FeatureGates::default() },
-        rules: Rules::parse(GLOBAL, None).unwrap(),
+        identity: IdentityConfig { rules: Rules::global(GLOBAL).unwrap(), ..IdentityConfig::default() },
         ..Setup::default()
     })
     .await

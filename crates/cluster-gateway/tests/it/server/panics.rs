@@ -11,13 +11,19 @@ use cluster_gateway::api::{Api, ApiConfig, VersionInfo};
 use cluster_gateway::authn::{AuthenticationConfig, Authenticator, Connection};
 use cluster_gateway::authz::{AuthorizationConfig, Authorizer};
 use cluster_gateway::body::{Body, BodyError};
-use cluster_gateway::gateway::{Gateway, IdentityPassing};
+use cluster_gateway::gateway::Gateway;
+use cluster_gateway::identity::IdentityPassing;
+use cluster_gateway::issuer::ServerNames;
 use cluster_gateway::record::Recorder;
 use cluster_gateway::registry::Registry;
 use cluster_gateway::server::{Handler, Listener, TlsReloader, self_signed};
+use futures_util::stream::{self, Stream, StreamExt};
 use http::{Request, Response};
 use http_body::Frame;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +49,7 @@ async fn gateway(hub: &FakeHub) -> Gateway {
             stopping: Arc::new(|| false),
             clusters: Arc::new(move || clusters.snapshot()),
             metrics: Arc::new(|| panic!("made to fail")),
+            health: None,
         }),
         registry,
         identity: IdentityPassing::default(),
@@ -69,17 +76,43 @@ async fn rule_117_a_panic_is_a_500_and_the_process_goes_on() {
     }
 }
 
-/// Answers well but for one path, whose body panics after its first bytes.
-struct Fragile;
+/// Answers well but for one path, whose body panics after its first bytes. The body of another goes on when it is told
+/// to.
+#[derive(Default)]
+struct Fragile(Arc<Notify>);
 
 impl Handler for Fragile {
     async fn handle(self: Arc<Self>, _: Arc<Connection>, request: Request<Body>) -> Response<Body> {
         Response::new(match request.uri().path() {
             "/panic" => Body::boxed(Panicking(false)),
             "/panic-at-once" => panic!("made to fail"),
+            "/long" => Body::boxed(StreamBody::new(halves(Arc::clone(&self.0)))),
             _ => Body::from("well"),
         })
     }
+}
+
+/// One half at once, the other when told to.
+fn halves(go_on: Arc<Notify>) -> impl Stream<Item = Result<Frame<Bytes>, BodyError>> {
+    let half = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
+    let second = stream::once(async move {
+        go_on.notified().await;
+        half("second")
+    });
+    stream::once(async move { half("first ") }).chain(second)
+}
+
+/// A server of [`Fragile`], and a caller.
+async fn fragile() -> (Caller, Arc<Notify>) {
+    let certificate = self_signed(&ServerNames::with_localhost(&[]).unwrap()).unwrap();
+    let root = certificate.cert[0].clone();
+    let tls = Arc::new(TlsReloader::new(certificate));
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), tls).await.unwrap();
+    let caller = Caller::new(listener.local_address().unwrap(), &root);
+    let handler = Fragile::default();
+    let go_on = Arc::clone(&handler.0);
+    tokio::spawn(listener.serve(Arc::new(handler), CancellationToken::new(), TaskTracker::new()));
+    (caller, go_on)
 }
 
 struct Panicking(bool);
@@ -99,14 +132,7 @@ impl http_body::Body for Panicking {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_117_rule_118_a_panic_in_mid_body_aborts_its_own_stream_and_no_other() {
-    let certificate = self_signed().unwrap();
-    let root = certificate.cert[0].clone();
-    let tls = Arc::new(TlsReloader::new(certificate));
-    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), tls).await.unwrap();
-    let caller = Caller::new(listener.local_address().unwrap(), &root);
-    let drain = CancellationToken::new();
-    let serving = listener.serve(Arc::new(Fragile), drain.clone(), TaskTracker::new());
-    tokio::spawn(serving);
+    let (caller, _) = fragile().await;
     for path in ["/panic", "/panic-at-once"] {
         let mut http1 = Session::open(&caller).await;
         assert!(http1.try_get(path, &[]).await.is_err(), "{path}: a clean end on HTTP/1.1");
@@ -117,4 +143,28 @@ async fn rule_117_rule_118_a_panic_in_mid_body_aborts_its_own_stream_and_no_othe
             assert_eq!(http2.get("/").await.text(), "well", "{path}: another stream of the connection");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_118_streams_that_are_open_on_the_connection_of_a_poisoned_request_go_on() {
+    let (caller, go_on) = fragile().await;
+    let stream = TokioIo::new(caller.clone().http2().connect().await);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let get = |path: &str| {
+        let uri = format!("https://localhost{path}");
+        Request::get(uri).body(http_body_util::Empty::<Bytes>::new()).unwrap()
+    };
+    let mut long = sender.send_request(get("/long")).await.unwrap().into_body();
+    let first = long.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "first ");
+    for path in ["/panic", "/panic-at-once"] {
+        let end = match sender.send_request(get(path)).await {
+            Ok(answer) => answer.into_body().collect().await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(end.is_err(), "{path} has not panicked");
+    }
+    go_on.notify_one();
+    assert_eq!(long.collect().await.unwrap().to_bytes(), "second");
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{Alone, CLUSTERS, TOKEN, answered, listed, proxy, secret, standalone};
@@ -162,4 +163,20 @@ async fn no_answer_shows_a_members_credential() {
         assert_eq!(answer.status, 200, "{path}");
         assert!(!answer.text().contains(TOKEN), "{path}: {}", answer.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_232_without_a_hub_health_is_not_recorded_and_the_answer_says_why() {
+    let alone = Alone::start().await;
+    let path = format!("{CLUSTERS}/m/health");
+    assert_eq!(alone.admin().get(&path).await.status, 200);
+    let body = json!({"metadata": {"name": "m"}, "status": {"healthy": true}}).to_string();
+    let answer = alone.admin().send(Method::PUT, &path, &body).await;
+    assert_eq!(
+        (answer.status, &answer.json()["reason"]),
+        (405, &json!("MethodNotAllowed")),
+        "{}",
+        answer.text()
+    );
+    assert!(answer.message().contains("this server runs without one"), "{}", answer.text());
 }

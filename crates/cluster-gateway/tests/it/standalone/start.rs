@@ -147,3 +147,39 @@ fn what_is_not_said_is_safe() {
     assert!(!mode.clusters.allow_exec);
     assert!(mode.rbac.is_none(), "without manifests nobody but an admin may do anything");
 }
+
+#[test]
+fn rule_136_audit_needs_a_policy_and_a_place_and_says_what_is_wrong_with_the_policy() {
+    let files = Files::new();
+    let (clusters, policy, log) =
+        (files.path("clusters"), files.path("policy.yaml"), files.path("audit.log"));
+    let directory = format!("--clusters-dir={}", text(&clusters));
+    let of = |rest: &[&str]| {
+        let rest: Vec<_> = std::iter::once(directory.as_str()).chain(rest.iter().copied()).collect();
+        flags(&rest)
+    };
+    let (policy_flag, log_flag) =
+        (format!("--audit-policy-file={}", text(&policy)), format!("--audit-log-path={}", text(&log)));
+    let missing = of(&[&policy_flag, &log_flag]).unwrap_err().join("\n");
+    assert!(missing.starts_with(&format!("--audit-policy-file: cannot read {}", text(&policy))), "{missing}");
+    files.write(
+        "policy.yaml",
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: All\n- level: Few\n",
+    );
+    let wrong = of(&[&policy_flag, &log_flag]).unwrap_err();
+    let [first, second] = wrong.as_slice() else { panic!("{wrong:?}") };
+    let start = |line: usize| format!("--audit-policy-file: {}:{line}: document 1: rules[", text(&policy));
+    assert!(first.starts_with(&start(4)) && second.starts_with(&start(5)), "{wrong:?}");
+    files.write("policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n");
+    for half in [&policy_flag, &log_flag] {
+        assert!(of(&[half]).unwrap().audit.is_none(), "{half} alone audits nothing, as in kube-apiserver");
+    }
+    let config = of(&[&policy_flag, &log_flag, "--audit-log-maxsize=7", "--audit-log-mode=batch"]).unwrap();
+    let log = config.audit.unwrap().log.unwrap();
+    assert_eq!((log.max_size, log.mode), (7, cluster_gateway::audit::Mode::Batch));
+    for unsupported in
+        ["--audit-log-format=legacy", "--audit-log-mode=blocking-strict", "--audit-webhook-batch-max-size=0"]
+    {
+        assert!(of(&[unsupported]).is_err(), "{unsupported}");
+    }
+}

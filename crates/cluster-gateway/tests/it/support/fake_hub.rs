@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 mod objects;
 mod serve;
+mod write;
 
 use objects::Objects;
 
@@ -48,6 +49,8 @@ struct State {
     rules: Vec<Rule>,
     token_reviews: Vec<TokenReviewSpec>,
     access_reviews: Vec<SubjectAccessReviewSpec>,
+    /// Query and body of each PATCH of a Secret.
+    patches: Vec<(String, Value)>,
     requests: Vec<String>,
     user_agents: Vec<String>,
     /// Part of the path, fault, whether for one request only.
@@ -156,6 +159,11 @@ impl FakeHub {
         self.shared.changed.send_replace(());
     }
 
+    /// An object as it is now; an object of the whole cluster has an empty namespace.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get(plural, namespace, name)
+    }
+
     /// Makes the kind ManagedCluster known.
     pub fn install_managed_clusters(&self) {
         self.shared.state().managed_clusters = true;
@@ -245,6 +253,16 @@ impl FakeHub {
     /// How many requests had `part` in `METHOD path?query`.
     pub fn requests(&self, part: &str) -> usize {
         self.shared.state().requests.iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Query and body of all patches of Secrets, in their order.
+    pub fn patches(&self) -> Vec<(String, Value)> {
+        self.shared.state().patches.clone()
+    }
+
+    /// A Secret as it is now.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.state().objects.get("secrets", namespace, name)
     }
 
     /// All TokenReviews, in their order.

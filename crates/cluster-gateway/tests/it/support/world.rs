@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::hub::HubConfig;
-use cluster_gateway::identity::Rules;
+use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
@@ -32,9 +33,10 @@ pub(crate) const TOKEN: &str = "member-token";
 pub(crate) struct Setup<'s> {
     pub(crate) member: Options<'s>,
     pub(crate) gates: FeatureGates,
-    pub(crate) rules: Rules,
+    pub(crate) identity: IdentityConfig,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// Programs that may be run for credentials.
@@ -48,9 +50,10 @@ impl Default for Setup<'_> {
         Self {
             member: Options::default(),
             gates: FeatureGates::default(),
-            rules: Rules::default(),
+            identity: IdentityConfig::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            audit: None,
             ocm_integration: false,
             exec: ExecPolicy::default(),
             certificate: None,
@@ -99,12 +102,14 @@ impl World {
                 secret_namespace: NAMESPACE.to_owned(),
                 hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
                 authentication: AuthenticationConfig::default(),
+                certificate: None,
                 ocm_integration: setup.ocm_integration,
                 list_control_plane: true,
             }),
             authorization: setup.authorization,
             gates: setup.gates,
-            identity_rules: setup.rules,
+            audit: setup.audit,
+            identity: setup.identity,
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
             proxies: ProxyEnvironment::default(),

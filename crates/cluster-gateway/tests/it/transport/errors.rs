@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cluster_gateway::credential::Credential;
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    AddressPolicy, Endpoint, Peer, Route, Transport, TransportError, TransportOptions, TransportSpec,
+    Verification,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,6 +29,7 @@ fn unverified(host: &str, port: u16) -> TransportSpec {
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,
+        peer: Peer::Member,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_gateway::transport::{
-    Endpoint, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
+    Endpoint, Peer, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +49,7 @@ impl Raw {
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,
+            peer: Peer::Member,
         };
         Arc::new(Transport::new(spec, Arc::new(options)))
     }

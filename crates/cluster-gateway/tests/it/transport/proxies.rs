@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_gateway::transport::{
-    AddressPolicy, Endpoint, ProxyLogin, ProxyProtocol, ProxySpec, Route, Transport, TransportOptions,
+    AddressPolicy, Endpoint, Peer, ProxyLogin, ProxyProtocol, ProxySpec, Route, Transport, TransportOptions,
     TransportSpec, Verification,
 };
 use hyper_util::rt::TokioIo;
@@ -73,7 +73,7 @@ async fn rule_191_all_traffic_goes_through_the_proxy_upgrades_too() {
             assert_eq!(text(transport.send(get("/plain")).await.unwrap()).await, "plain");
         }
         let target = format!("member{}:{}", fake_proxy::INSIDE, member.address.port());
-        assert_eq!(fake.targets(), [target.clone()], "one tunnel for all requests");
+        assert_eq!(fake.targets(), std::slice::from_ref(&target), "one tunnel for all requests");
 
         let mut request = get("/upgrade");
         request.headers_mut().insert("connection", "upgrade".parse().unwrap());
@@ -188,6 +188,7 @@ async fn a_silent_proxy_is_given_up_after_the_time_of_a_dial() {
             verification: Verification::SystemRoots,
             server_name: None,
             client_certificate: None,
+            peer: Peer::Member,
         };
         let begun = tokio::time::Instant::now();
         assert_contains(&error(spec).await, &["did not answer within 30s (i/o timeout)"]);

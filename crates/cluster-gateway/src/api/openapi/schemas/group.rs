@@ -35,7 +35,13 @@ fn object(
         field(
             "apiVersion",
             Type::String,
-            "Version of the schema of this object: \"cluster.core.oam.dev/v1alpha1\".",
+            concat!(
+                "Version of the schema of this object: \"",
+                cluster_gateway_client::group!(),
+                "/",
+                cluster_gateway_client::version!(),
+                "\"."
+            ),
         ),
         field("kind", Type::String, "Kind of this object."),
     ];

@@ -3,7 +3,7 @@
 use super::{Field, META, Model, Type, field};
 
 pub(super) fn models() -> Vec<Model> {
-    let mut models = vec![object_meta(), list_meta()];
+    let mut models = vec![object_meta(), list_meta(), managed_fields(), owner_reference()];
     models.extend(groups());
     models.extend(resources());
     models.push(version());
@@ -20,17 +20,77 @@ fn model(
 }
 
 fn object_meta() -> Model {
+    let known = [
+        field("name", Type::String, "Name, unique among the objects of its kind."),
+        field("creationTimestamp", Type::Time, "When the object was made; null when unknown."),
+        field("labels", Type::StringMap, "Keys and values that objects can be selected by."),
+        field("annotations", Type::StringMap, "Keys and values that objects cannot be selected by."),
+        field("uid", Type::String, "Identifies the object over all time."),
+        field(
+            "resourceVersion",
+            Type::String,
+            "Changes whenever the object does. In a write: the version that is expected to be there; any other is a \
+             conflict.",
+        ),
+    ];
+    let never_shown = [
+        ("namespace", Type::String, "Never shown here: the objects belong to no namespace."),
+        ("generateName", Type::String, "Never shown here: nothing is created through this API."),
+        ("selfLink", Type::String, "Never shown: out of use in Kubernetes."),
+        ("generation", Type::Integer, "Never shown here: the desired state has no number of its own."),
+        ("deletionTimestamp", Type::Time, "Never shown here: a removed cluster is gone at once."),
+        ("deletionGracePeriodSeconds", Type::Integer, "Never shown here: a removed cluster is gone at once."),
+        ("finalizers", Type::Strings, "Never shown here: those of the Secret decide."),
+        (
+            "ownerReferences",
+            Type::Many(meta("OwnerReference")),
+            "Never shown here: those of the Secret decide.",
+        ),
+        (
+            "managedFields",
+            Type::Many(meta("ManagedFieldsEntry")),
+            "Never shown here: who set what is recorded on the Secret.",
+        ),
+    ];
+    let never_shown =
+        never_shown.into_iter().map(|(name, value, description)| field(name, value, description));
+    let fields = known.into_iter().chain(never_shown).collect();
+    model("ObjectMeta", "What every Kubernetes object can have.", &[], fields)
+}
+
+fn managed_fields() -> Model {
     model(
-        "ObjectMeta",
-        "What every stored object has.",
+        "ManagedFieldsEntry",
+        "Fields of an object that one manager has set.",
         &[],
         vec![
-            field("name", Type::String, "Name, unique among the objects of its kind."),
-            field("creationTimestamp", Type::Time, "When the object was made; null when unknown."),
-            field("labels", Type::StringMap, "Keys and values that objects can be selected by."),
-            field("annotations", Type::StringMap, "Keys and values that objects cannot be selected by."),
-            field("uid", Type::String, "Identifies the object over all time."),
-            field("resourceVersion", Type::String, "Changes whenever the object does."),
+            field("manager", Type::String, "Who set them."),
+            field("operation", Type::String, "How they were set: Apply or Update."),
+            field("apiVersion", Type::String, "Version of the schema that the names are from."),
+            field("time", Type::Time, "When they were last set."),
+            field("fieldsType", Type::String, "Format of fieldsV1; always FieldsV1."),
+            field("fieldsV1", Type::One(meta("FieldsV1")), "Their names."),
+            field("subresource", Type::String, "The subresource through which they were set."),
+        ],
+    )
+}
+
+fn owner_reference() -> Model {
+    model(
+        "OwnerReference",
+        "An object that this one belongs to.",
+        &["apiVersion", "kind", "name", "uid"],
+        vec![
+            field("apiVersion", Type::String, "Version of the owner's schema."),
+            field("kind", Type::String, "Kind of the owner."),
+            field("name", Type::String, "Name of the owner."),
+            field("uid", Type::String, "UID of the owner."),
+            field("controller", Type::Boolean, "Whether the owner is the one that manages this object."),
+            field(
+                "blockOwnerDeletion",
+                Type::Boolean,
+                "Whether the owner waits for this object before it is removed.",
+            ),
         ],
     )
 }

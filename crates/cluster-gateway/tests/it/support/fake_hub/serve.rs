@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::objects::Selection;
+use super::write::Target;
 use super::{Fault, Shared, State};
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -62,10 +63,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
         (&Method::GET, ["api", "v1", "namespaces", namespace, plural]) => {
             json(StatusCode::OK, &shared.state().list(&select(namespace, plural, query)))
         }
-        (&Method::GET, ["api", "v1", "namespaces", namespace, plural, name]) => {
-            match shared.state().objects.get(plural, namespace, name) {
-                Some(object) => json(StatusCode::OK, &object),
-                None => failure(StatusCode::NOT_FOUND, &format!("{plural} {name:?} not found")),
+        (method, path) if let Some(target) = Target::of(path) => {
+            let outcome = shared.state().handle(method, &target, query, &body);
+            if *method != Method::GET {
+                shared.changed.send_replace(());
+            }
+            match outcome {
+                Ok((code, object)) => json(code, &object),
+                Err((code, message)) => failure(code, &message),
             }
         }
         (&Method::GET, ["apis", "cluster.open-cluster-management.io", "v1", plural @ "managedclusters"]) => {

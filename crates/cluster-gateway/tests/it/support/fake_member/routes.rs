@@ -49,6 +49,12 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
             *answer.status_mut() = code.parse().unwrap();
             Ok(answer)
         }
+        ("api" | "apis", _) if request.headers().contains_key(header::UPGRADE) => {
+            Ok(upgrade::accept(request, Arc::clone(recorder), false))
+        }
+        ("api" | "apis", _) if request.uri().query().is_some_and(|query| query.contains("watch=")) => {
+            Ok(watch(recorder))
+        }
         _ => echo(request, recorder).await,
     }
 }

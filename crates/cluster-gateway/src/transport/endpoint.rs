@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http::Uri;
 
-use crate::transport::Endpoint;
+use super::Endpoint;
 
 /// A parsed endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
