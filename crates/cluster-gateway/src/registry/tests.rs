@@ -171,7 +171,10 @@ fn what_is_not_supported_is_refused_instead_of_ignored() {
             label(token_secret(&[]), "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy"),
             "ClusterProxy",
         ),
-        (secret("c", "Dynamic", &[("endpoint", b"https://h"), ("exec", b"{}")]), "Dynamic"),
+        (
+            secret("c", "Dynamic", &[("endpoint", b"https://h"), ("exec", b"{\"command\": \"aws\"}")]),
+            "--allow-exec-credential-command",
+        ),
     ] {
         assert!(refusal(secret).contains(expected));
     }
