@@ -23,6 +23,10 @@ pub const ANNOTATION_INSECURE: &str = concat!(group!(), "/insecure-skip-tls-veri
 pub const ANNOTATION_HEALTHY: &str = concat!("status.", group!(), "/healthy");
 /// Annotation that records why a cluster is not healthy.
 pub const ANNOTATION_HEALTHY_REASON: &str = concat!("status.", group!(), "/healthy-reason");
+/// Annotation that records when a cluster was last probed, RFC 3339 in UTC.
+pub const ANNOTATION_LAST_PROBE_TIME: &str = concat!("status.", group!(), "/last-probe-time");
+/// Annotation that records how long the last probe took, as a duration with its unit (`12ms`).
+pub const ANNOTATION_LATENCY: &str = concat!("status.", group!(), "/latency");
 
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +112,12 @@ pub struct Metadata {
     /// When the Secret was created, RFC 3339; `null` when unknown.
     #[serde(default)]
     pub creation_timestamp: Option<String>,
+    /// Identifies the object over all time; another one if the cluster is removed and registered again. Not the Secret's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uid: Option<String>,
+    /// Changes whenever the object does: where a hub keeps the cluster, that of its Secret (rule 230).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resource_version: Option<String>,
     /// Labels; a [`ClusterGateway`] shows none (rule 209).
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub labels: BTreeMap<String, String>,
@@ -173,6 +183,14 @@ pub struct ClusterAccessCredential {
     /// The public half of a client certificate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub x509: Option<X509>,
+    /// What tells this credential from others without showing it: `sha256:` and hexadecimal digits. Of a certificate all
+    /// 64, over its DER form; of a token the first 16. Absent for a token that is short enough to be guessed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<String>,
+    /// When the credential expires, RFC 3339: the certificate's end, or the `exp` of a token that is a JWT. Absent when
+    /// it does not say.
+    #[serde(rename = "notAfter", skip_serializing_if = "Option::is_none", default)]
+    pub not_after: Option<String>,
 }
 
 /// Client certificate of a [`ClusterAccessCredential`].

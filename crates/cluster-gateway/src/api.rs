@@ -5,10 +5,13 @@
 //! 40). No answer of this module holds key material (rule 210).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_gateway_client::GROUP;
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Response};
+use time::OffsetDateTime;
 
 use crate::authz::Permit;
 use crate::body::Body;
@@ -22,28 +25,40 @@ mod discovery;
 mod encode;
 mod health;
 mod health_record;
+mod human;
 mod index;
 mod metrics;
 mod negotiate;
 mod object;
 mod openapi;
 mod options;
+mod pages;
 mod selector;
 mod table;
+mod uid;
 mod version;
 mod virtual_clusters;
+mod watch;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
+
+use cluster_gateways::ClusterGateways;
+use virtual_clusters::VirtualClusters;
 
 pub use health::Condition;
 pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
 pub use version::VersionInfo;
 
+/// How long a request waits for a version that is not here yet, as kube-apiserver's do.
+const FRESH: Duration = Duration::from_secs(3);
+
 /// Gives the current clusters.
 pub type Clusters = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+/// Tells the time.
+type Clock = fn() -> OffsetDateTime;
 /// Gives the current metrics in OpenMetrics text.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -81,6 +96,7 @@ pub struct Api {
     list_control_plane: bool,
     synced: Condition,
     clusters: Clusters,
+    clock: Clock,
     metrics: Metrics,
     health: Option<Arc<dyn HealthRecords>>,
 }
@@ -100,6 +116,7 @@ impl Api {
             list_control_plane: config.list_control_plane,
             synced: config.synced,
             clusters: config.clusters,
+            clock: OffsetDateTime::now_utc,
             metrics: config.metrics,
             health: config.health,
         }
@@ -131,7 +148,7 @@ impl Api {
         }
         // Nothing else has a body worth reading.
         drop(body);
-        self.resource(target, parts)
+        self.resource(target, parts).await
     }
 
     /// Answers a request for anything that is no resource.
@@ -174,7 +191,7 @@ impl Api {
         }
     }
 
-    fn resource(&self, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
+    async fn resource(&self, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
         if !target.is_ours() {
             return if target.group == GROUP {
                 Err(Error::UnknownPath)
@@ -185,11 +202,51 @@ impl Api {
         let route = Route::of(target).ok_or(Error::UnknownPath)?;
         only_get(&parts.method)?;
         match route {
-            Route::ClusterGateways => cluster_gateways::list(self, target, parts),
-            Route::ClusterGateway | Route::Health => cluster_gateways::get(self, &target.name, parts),
-            Route::VirtualClusters => virtual_clusters::list(self, target, parts),
-            Route::VirtualCluster => virtual_clusters::get(self, &target.name, parts),
+            Route::ClusterGateways => object::list(self, self.cluster_gateways(), target, parts).await,
+            Route::ClusterGateway | Route::Health => {
+                object::get(self, self.cluster_gateways(), &target.name, parts).await
+            }
+            Route::VirtualClusters => object::list(self, self.virtual_clusters(), target, parts).await,
+            Route::VirtualCluster => object::get(self, self.virtual_clusters(), &target.name, parts).await,
         }
+    }
+
+    fn cluster_gateways(&self) -> ClusterGateways {
+        ClusterGateways { healthiness_check: self.healthiness_check }
+    }
+
+    fn virtual_clusters(&self) -> VirtualClusters {
+        VirtualClusters { list_control_plane: self.list_control_plane }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    /// The clusters, at least of this version; 0: as they are. Another replica may be ahead by a moment.
+    async fn fresh(&self, version: u64) -> Result<Arc<Snapshot>, Error> {
+        let arrived = async {
+            loop {
+                let snapshot = self.snapshot()?;
+                if snapshot.version() >= version {
+                    return Ok(snapshot);
+                }
+                if !snapshot.may_come(version) {
+                    return Err(Error::FutureVersion { asked: version, current: snapshot.version() });
+                }
+                let superseded = snapshot.superseded();
+                drop(snapshot);
+                superseded.cancelled().await;
+            }
+        };
+        // Nearly always it is here, and nothing has to be waited for.
+        let mut arrived = std::pin::pin!(arrived);
+        if let Some(here) = (&mut arrived).now_or_never() {
+            return here;
+        }
+        tokio::time::timeout(FRESH, arrived).await.unwrap_or_else(|_| {
+            Err(Error::FutureVersion { asked: version, current: self.snapshot()?.version() })
+        })
     }
 
     /// The clusters, once they are known: an empty answer before that would read as "they are gone".

@@ -127,9 +127,13 @@ impl Authenticator {
     /// `parts.extensions` for the answer.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; the connection is then asked to close, as it is on HTTP/2 for callers without
-    /// credentials (rule 64).
-    pub async fn authenticate(&self, connection: &Connection, parts: &mut Parts) -> Result<UserInfo, Error> {
+    /// [`Error::Unauthorized`], [`Error::UnauthorizedWithAdvice`]; a connection of HTTP/2 is then asked to close, as it is for
+    /// callers without credentials (rule 64).
+    pub async fn authenticate(
+        &self,
+        connection: &Connection,
+        parts: &mut Parts,
+    ) -> Result<Arc<UserInfo>, Error> {
         self.authenticate_at(connection, parts, SystemTime::now(), self.anonymous).await
     }
 
@@ -142,7 +146,7 @@ impl Authenticator {
         &self,
         connection: &Connection,
         parts: &mut Parts,
-    ) -> Result<UserInfo, Error> {
+    ) -> Result<Arc<UserInfo>, Error> {
         self.authenticate_at(connection, parts, SystemTime::now(), true).await
     }
 
@@ -152,11 +156,11 @@ impl Authenticator {
         parts: &mut Parts,
         now: SystemTime,
         anonymous: bool,
-    ) -> Result<UserInfo, Error> {
+    ) -> Result<Arc<UserInfo>, Error> {
         let asked = Asked { connection, headers: &parts.headers, now };
         let user = match first_success(&self.schemes, &asked).await {
-            Ok(Some(user)) => Ok(user.completed()),
-            Ok(None) if anonymous => Ok(UserInfo::anonymous()),
+            Ok(Some(user)) => Ok(UserInfo::completed(user)),
+            Ok(None) if anonymous => Ok(Arc::new(UserInfo::anonymous())),
             Ok(None) => Err(self.refusal("no credential was presented", None)),
             Err(reasons) => {
                 Err(self.refusal("the credential is not accepted, the server's log says why", Some(reasons)))
@@ -167,12 +171,9 @@ impl Authenticator {
         }
         hygiene::strip(&mut parts.headers, self.trust.request_header().as_deref());
         // A front proxy that forwards an anonymous caller keeps its connection: it carries everybody else's requests.
-        let nobody = user.as_ref().map_or(true, |user| {
-            user.is_anonymous()
-                && connection.certificates().is_empty()
-                && parts.version == http::Version::HTTP_2
-        });
-        if nobody {
+        let nobody =
+            user.as_ref().map_or(true, |user| user.is_anonymous() && connection.certificates().is_empty());
+        if nobody && parts.version == http::Version::HTTP_2 {
             connection.close_when_idle();
         }
         user
@@ -237,12 +238,14 @@ impl UserInfo {
     }
 
     /// Adds the group of everybody who authenticated, unless a standing among the two is given already (rule 62).
-    fn completed(mut self) -> Self {
+    fn completed(user: Arc<Self>) -> Arc<Self> {
         let standing = [GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED];
-        if !self.is_anonymous() && !standing.iter().any(|group| self.in_group(group)) {
-            self.groups.push(GROUP_AUTHENTICATED.to_owned());
+        if user.is_anonymous() || standing.iter().any(|group| user.in_group(group)) {
+            return user;
         }
-        self
+        let mut user = Arc::unwrap_or_clone(user);
+        user.groups.push(GROUP_AUTHENTICATED.to_owned());
+        Arc::new(user)
     }
 
     /// About how much memory the user takes, in bytes.

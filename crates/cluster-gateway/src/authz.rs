@@ -29,7 +29,7 @@ const MAX_ASKED: usize = 16 << 10;
 /// Proof that `user` may do what `target` says. What was authorized is what is carried; there is no second copy of it.
 #[derive(Debug)]
 pub struct Permit<T> {
-    user: UserInfo,
+    user: Arc<UserInfo>,
     target: T,
     reason: Option<Arc<str>>,
 }
@@ -158,10 +158,11 @@ impl Authorizer {
     /// much is being asked already; [`Error::BadRequest`] for paths and names beyond all measure.
     pub async fn authorize<T: Target>(
         &self,
-        user: UserInfo,
+        user: impl Into<Arc<UserInfo>>,
         target: T,
         uri: &str,
     ) -> Result<Permit<T>, Error> {
+        let user = user.into();
         let mut reason = None;
         for attributes in target.attributes(&self.policy) {
             reason = self.check(&user, attributes, None, uri).await?.or(reason);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -32,6 +33,7 @@ pub trait Observer: Send {
 pub struct Body {
     inner: Inner,
     observer: Option<Box<dyn Observer>>,
+    trailers: Option<fn(&mut HeaderMap)>,
     guards: Vec<Box<dyn Any + Send>>,
 }
 
@@ -40,6 +42,20 @@ enum Inner {
     Incoming(Incoming),
     Received(RecvStream),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+impl Inner {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        use http_body::Body as _;
+        Poll::Ready(match self {
+            Self::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Self::Incoming(incoming) => {
+                ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
+            }
+            Self::Received(stream) => ready!(http2::poll_received(stream, cx)),
+            Self::Boxed(body) => ready!(body.as_mut().poll_frame(cx)),
+        })
+    }
 }
 
 impl Body {
@@ -74,6 +90,14 @@ impl Body {
         self
     }
 
+    /// Takes away from the trailers what `filter` takes away; none left, none are sent. A second filter replaces the
+    /// first.
+    #[must_use]
+    pub fn filtering_trailers(mut self, filter: fn(&mut HeaderMap)) -> Self {
+        self.trailers = Some(filter);
+        self
+    }
+
     /// The bytes of a body that is there as a whole and has not been read.
     #[must_use]
     pub fn as_full(&self) -> Option<&Bytes> {
@@ -100,13 +124,17 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = &mut *self;
-        let frame = match &mut this.inner {
-            Inner::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Inner::Incoming(incoming) => {
-                ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
+        let frame = loop {
+            let mut frame = ready!(this.inner.poll(cx));
+            if let (Some(filter), Some(Ok(frame))) = (this.trailers, &mut frame)
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                filter(trailers);
+                if trailers.is_empty() {
+                    continue;
+                }
             }
-            Inner::Received(stream) => ready!(http2::poll_received(stream, cx)),
-            Inner::Boxed(body) => ready!(body.as_mut().poll_frame(cx)),
+            break frame;
         };
         match &frame {
             Some(Ok(frame)) => {
@@ -144,7 +172,7 @@ impl http_body::Body for Body {
 
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
-        Self { inner, observer: None, guards: Vec::new() }
+        Self { inner, observer: None, trailers: None, guards: Vec::new() }
     }
 }
 

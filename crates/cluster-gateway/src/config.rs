@@ -13,6 +13,8 @@ mod compat;
 mod exec;
 mod gates;
 mod hub;
+mod konnectivity;
+mod limits;
 mod options;
 mod proxies;
 mod standalone;
@@ -20,8 +22,8 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, OidcOptions,
-    StandaloneOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
 };
 
 use crate::audit::AuditConfig;
@@ -31,8 +33,10 @@ use crate::certificate::CertificateConfig;
 use crate::credential::ExecPolicy;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
+use crate::limits::LimitsConfig;
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::server::TlsFiles;
+use crate::transport::ProxyServerConfig;
 
 /// How often files are read again, and derived settings renewed.
 const POLL: Duration = Duration::from_secs(10);
@@ -62,8 +66,14 @@ pub struct Config {
     pub proxies: ProxyEnvironment,
     /// Programs that clusters may run for their credentials.
     pub exec: ExecPolicy,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
+    /// How much may be under way at once, and for how long.
+    pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
     pub shutdown_delay: Duration,
+    /// Whether the socket then stays open, answering 429, until the open requests are through (rule 133).
+    pub shutdown_send_retry_after: bool,
     /// How often the serving certificate's files are read again, and the CAs named in the handshake renewed. Resolved
     /// to 10 s (rule 56).
     pub poll: Duration,
@@ -137,6 +147,8 @@ struct Common {
     exec: ExecPolicy,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
+    konnectivity: Option<ProxyServerConfig>,
+    limits: LimitsConfig,
 }
 
 impl Common {
@@ -160,6 +172,8 @@ impl Common {
             exec: exec::policy(options, mistakes),
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
+            konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),
+            limits: limits::limits(&options.limits, mistakes),
         }
     }
 }

@@ -7,8 +7,10 @@ use http::{HeaderMap, HeaderValue, header};
 use rustls::sign::CertifiedKey;
 
 mod exec;
+mod facts;
 
 pub use exec::{ClusterInfo, ExecConfig, ExecCredential, ExecPlugins, ExecPolicy, Issued};
+pub use facts::CredentialFacts;
 
 /// A cluster's credential, ready for use.
 #[derive(Clone)]
@@ -107,6 +109,17 @@ impl Credential {
             Self::X509(_) | Self::Exec(_) => {
                 headers.remove(header::AUTHORIZATION);
             }
+        }
+    }
+
+    /// Whether both prove the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(own), Self::Token(other)) => own == other,
+            (Self::X509(own), Self::X509(other)) => own == other,
+            (Self::Exec(own), Self::Exec(other)) => Arc::ptr_eq(own, other),
+            _ => false,
         }
     }
 

@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{Method, Request, Response, Version};
 use tokio_util::task::TaskTracker;
+
+mod finish;
+
+use finish::{uncached, warned, without_body};
 
 use crate::api::{Api, wants_pretty};
 use crate::authn::{Authenticator, Connection, UserInfo, Warning};
 use crate::authz::{Authorizer, Permit};
 use crate::body::Body;
 use crate::identity::IdentityPassing;
+use crate::limits::{Limits, MAX_HEADERS, Place};
 use crate::proxy;
 use crate::record::{Recorder, Recording};
 use crate::registry::Registry;
@@ -24,9 +29,6 @@ use crate::request::{
     DocumentTarget, ProxyTarget, RequestError, RequestInfo, ResourceTarget, Verb, query_value,
 };
 use crate::status::Error;
-
-/// Longest time that a request for the gateway's own resources may take (contract rule 122).
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Everything that a request meets on its way.
 #[derive(Debug)]
@@ -41,14 +43,20 @@ pub struct Gateway {
     pub registry: Arc<Registry>,
     /// Whether and by which rules callers' identities are passed on.
     pub identity: IdentityPassing,
+    /// How much may be under way at once.
+    pub limits: Arc<Limits>,
+    /// The mark by which it knows what has passed it.
+    pub hop: proxy::Hop,
     /// Where every request is recorded.
     pub recorder: Arc<Recorder>,
     /// Requests that a stop waits for.
     pub short: TaskTracker,
     /// Upgraded streams.
     pub upgraded: TaskTracker,
-    /// Set once the process is stopping.
-    pub stopping: Arc<AtomicBool>,
+    /// Set once new requests are refused because the process is stopping.
+    pub draining: AtomicBool,
+    /// Whether they are told to come back (rule 133).
+    pub send_retry_after: bool,
 }
 
 impl Gateway {
@@ -58,6 +66,9 @@ impl Gateway {
         let recording = Recording::start(&self.recorder, &parts);
         let pretty = wants_pretty(&parts);
         let head_only = parts.method == Method::HEAD;
+        if parts.version == Version::HTTP_2 && self.limits.says_goaway() {
+            connection.close_when_idle();
+        }
         let routed = AssertUnwindSafe(self.in_time(connection, parts, body, &recording)).catch_unwind().await;
         let response = routed.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
             recording.failed(&error);
@@ -78,12 +89,15 @@ impl Gateway {
             // A success would turn the connection into a tunnel that leads nowhere.
             return Err(Error::MethodNotAllowed);
         }
+        if parts.headers.len() > MAX_HEADERS {
+            return Err(Error::TooManyHeaders { number: parts.headers.len(), most: MAX_HEADERS });
+        }
         let uri = parts.uri.clone();
         let uri = uri.path_and_query().map_or("/", |path| path.as_str());
         let info = RequestInfo::parse(&parts).map_err(|error| unreadable(&error, uri))?;
-        self.refuse_while_stopping(&info)?;
+        self.refuse_while_draining(connection, &info)?;
         recording.received(connection, &info, &parts);
-        let limit = deadline(&info, &parts)?;
+        let limit = deadline(&info, &parts, self.limits.request_timeout())?;
         let answer = self.route(connection, info, parts, body, uri, recording);
         match limit {
             Some(limit) => {
@@ -112,19 +126,24 @@ impl Gateway {
         }
         let user = self.authz.impersonate(user, &mut parts, uri).await?;
         recording.user(&user);
+        if let RequestInfo::Proxy(target) = &info {
+            recording.proxied(&parts.method, target, parts.uri.query());
+        }
+        let place = self.limits.admit(&info, &user)?;
         let response = match info {
             RequestInfo::Proxy(target) => {
-                recording.proxied(&parts.method, &target, parts.uri.query());
                 let permit = self.authz.authorize(user, target, uri).await?;
                 recording.allowed(permit.reason());
-                self.proxy(&permit, parts, body, connection, recording).await?
+                self.proxy(&permit, place, parts, body, connection, recording).await?
             }
             // Boxed: a proxied request's future must not be as large as theirs.
             RequestInfo::Resource(target) => {
-                uncached(Box::pin(self.resource(user, target, &parts, body, uri, recording)).await?)
+                let answer = Box::pin(self.resource(user, target, &parts, body, uri, recording)).await?;
+                uncached(answer).map(|body| body.holding(place))
             }
             RequestInfo::Document(target) => {
-                uncached(Box::pin(self.document(user, target, &parts, uri, recording)).await?)
+                let answer = Box::pin(self.document(user, target, &parts, uri, recording)).await?;
+                uncached(answer).map(|body| body.holding(place))
             }
         };
         Ok(warned(response, warning))
@@ -136,7 +155,7 @@ impl Gateway {
         connection: &Connection,
         info: &RequestInfo,
         parts: &mut Parts,
-    ) -> Result<UserInfo, Error> {
+    ) -> Result<Arc<UserInfo>, Error> {
         match info {
             RequestInfo::Document(target) if self.authz.is_open(target) => {
                 self.authn.authenticate_on_open_path(connection, parts).await
@@ -148,6 +167,7 @@ impl Gateway {
     async fn proxy(
         &self,
         permit: &Permit<ProxyTarget>,
+        place: Place,
         parts: Parts,
         body: Body,
         connection: &Connection,
@@ -159,17 +179,27 @@ impl Gateway {
         let cluster = self.registry.get(&permit.target().path.cluster)?;
         recording.cluster(&cluster.name);
         let upstream = cluster.upstream()?;
+        let upgrade = permit.target().upgrade;
+        let place = self.limits.admit_to(place, &cluster.name, &cluster.in_flight, permit.user(), upgrade)?;
         let own_rules = &cluster.identity_rules;
         let passing = self.identity.exchange(permit.user(), &cluster.name, own_rules, parts.uri.query());
         let identity = passing.await?;
-        let observer = permit.target().upgrade.then(|| recording.observer());
-        let exchange = proxy::Exchange { permit, upstream, identity, tasks: &self.upgraded, observer };
+        let observer = upgrade.then(|| recording.observer());
+        let exchange = proxy::Exchange {
+            permit,
+            upstream,
+            identity,
+            hop: &self.hop,
+            place,
+            tasks: &self.upgraded,
+            observer,
+        };
         proxy::forward(exchange, parts, body, connection.peer()).await
     }
 
     async fn resource(
         &self,
-        user: UserInfo,
+        user: Arc<UserInfo>,
         target: ResourceTarget,
         parts: &Parts,
         body: Body,
@@ -183,7 +213,7 @@ impl Gateway {
 
     async fn document(
         &self,
-        user: UserInfo,
+        user: Arc<UserInfo>,
         target: DocumentTarget,
         parts: &Parts,
         uri: &str,
@@ -195,12 +225,19 @@ impl Gateway {
     }
 
     /// Rule 132: what still comes on kept connections while the process drains.
-    fn refuse_while_stopping(&self, info: &RequestInfo) -> Result<(), Error> {
+    fn refuse_while_draining(&self, connection: &Connection, info: &RequestInfo) -> Result<(), Error> {
         let open = |path: &str| {
             ["/readyz", "/livez", "/healthz", "/metrics"].iter().any(|root| path.starts_with(root))
         };
         let answered = matches!(info, RequestInfo::Document(target) if open(&target.path));
-        if self.stopping.load(Ordering::Relaxed) && !answered { Err(Error::ShuttingDown) } else { Ok(()) }
+        if !self.draining.load(Ordering::Relaxed) || answered {
+            return Ok(());
+        }
+        if !self.send_retry_after {
+            return Err(Error::ShuttingDown);
+        }
+        connection.close_when_idle();
+        Err(Error::ComeBack)
     }
 }
 
@@ -221,7 +258,7 @@ fn unreadable(error: &RequestError, uri: &str) -> Error {
 }
 
 /// How long a request may take (rule 122). `None`: it is long-running (rule 120).
-fn deadline(info: &RequestInfo, parts: &Parts) -> Result<Option<Duration>, Error> {
+fn deadline(info: &RequestInfo, parts: &Parts, longest: Duration) -> Result<Option<Duration>, Error> {
     match info {
         RequestInfo::Proxy(_) | RequestInfo::Resource(ResourceTarget { verb: Verb::Watch, .. }) => {
             return Ok(None);
@@ -235,36 +272,7 @@ fn deadline(info: &RequestInfo, parts: &Parts) -> Result<Option<Duration>, Error
         })
     });
     Ok(Some(match asked.transpose()? {
-        Some(asked) if !asked.is_zero() => asked.min(DEADLINE),
-        _ => DEADLINE,
+        Some(asked) if !asked.is_zero() => asked.min(longest),
+        _ => longest,
     }))
-}
-
-/// The answer to HEAD (rule 174): hyper leaves a body in place on HTTP/2, where clients take it for an error.
-fn without_body(response: Response<Body>) -> Response<Body> {
-    let length = http_body::Body::size_hint(response.body()).exact().filter(|length| *length > 0);
-    let mut response = response.map(|_| Body::empty());
-    if let Some(length) = length {
-        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
-    }
-    response
-}
-
-/// Rule 116.
-fn uncached(mut response: Response<Body>) -> Response<Body> {
-    let headers = response.headers_mut();
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-    }
-    response
-}
-
-fn warned(mut response: Response<Body>, warning: Option<Warning>) -> Response<Body> {
-    if let Some(Warning(text)) = warning {
-        let value = HeaderValue::from_str(&format!("299 - \"{text}\""));
-        if let Ok(value) = value {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
-    response
 }

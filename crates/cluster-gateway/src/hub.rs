@@ -251,6 +251,13 @@ mod tests {
         assert_eq!((hub.namespace(), hub.in_cluster()), ("here", false));
         assert!(matches!(hub.config_map("a", "b").await, Err(ReadError::Unreachable(_))));
 
+        let read_timeout = load(Some(&good), "").await.unwrap().read_timeout.unwrap();
+        assert!(
+            read_timeout > Duration::from_secs(290),
+            "a watch may be silent for as long as the hub lets it live"
+        );
+        assert!(read_timeout < Duration::from_secs(600), "a hub that has vanished is noticed");
+
         let bad = dir.path().join("bad");
         let config = HubConfig { authorization_kubeconfig: Some(bad.clone()), ..config };
         let error = Hub::connect(&config).await.unwrap_err().to_string();

@@ -19,19 +19,47 @@ pub struct Keepalive {
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
     asked: bool,
+    /// Pause after a ping that found silence, if it is another than `interval`.
+    again: Option<Duration>,
+    /// That pause is being made.
+    quiet: bool,
 }
 
 impl Keepalive {
     /// Pings after `interval` of silence and gives up after `timeout` more. `heard` is set when bytes come in.
     #[must_use]
     pub fn new(pings: PingPong, heard: Arc<AtomicBool>, interval: Duration, timeout: Duration) -> Self {
-        Self { pings, heard, interval, timeout, timer: Box::pin(sleep(interval)), asked: false }
+        Self {
+            pings,
+            heard,
+            interval,
+            timeout,
+            timer: Box::pin(sleep(interval)),
+            asked: false,
+            again: None,
+            quiet: false,
+        }
+    }
+
+    /// Pings again only after `pause` while nothing comes but the answers to pings. For peers that take pings for abuse.
+    #[must_use]
+    pub fn and_again_after(mut self, pause: Duration) -> Self {
+        self.again = Some(pause);
+        self
     }
 
     /// Ready once the peer counts as gone.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.asked && matches!(self.pings.poll_pong(cx), Poll::Ready(Ok(_))) {
+                self.listen();
+                if let Some(pause) = self.again {
+                    self.quiet = true;
+                    self.heard.store(false, Ordering::Relaxed);
+                    self.timer.as_mut().reset(Instant::now() + pause);
+                }
+            }
+            if self.quiet && self.heard.swap(false, Ordering::Relaxed) {
                 self.listen();
             }
             ready!(self.timer.as_mut().poll(cx));
@@ -50,6 +78,7 @@ impl Keepalive {
 
     fn listen(&mut self) {
         self.asked = false;
+        self.quiet = false;
         self.timer.as_mut().reset(Instant::now() + self.interval);
     }
 }

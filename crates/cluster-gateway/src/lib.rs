@@ -17,6 +17,7 @@ pub mod transport;
 pub mod credential;
 pub mod record;
 pub mod audit;
+pub mod limits;
 
 pub mod authz;
 pub mod authn;

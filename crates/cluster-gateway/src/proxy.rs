@@ -12,14 +12,18 @@ use tokio_util::task::TaskTracker;
 use crate::authz::Permit;
 use crate::body::{Body, Observer};
 use crate::identity;
+use crate::limits::Place;
 use crate::registry::{Upstream, Way};
 use crate::request::ProxyTarget;
 use crate::status::Error;
 
 mod headers;
+mod hop;
 mod splice;
 mod upgrade;
 mod uri;
+
+pub use hop::Hop;
 
 /// What [`forward`] needs besides the request.
 pub struct Exchange<'e> {
@@ -29,6 +33,10 @@ pub struct Exchange<'e> {
     pub upstream: &'e Upstream,
     /// Whose identity the member sees.
     pub identity: identity::Exchange<'e>,
+    /// This gateway, as it marks what passes it.
+    pub hop: &'e Hop,
+    /// Held until the last byte of the answer or of the upgraded stream.
+    pub place: Place,
     /// Where upgraded streams live, so that the process can wait for them.
     pub tasks: &'e TaskTracker,
     /// Sees the bytes of an upgraded stream, both directions, and its end. Dropped unused on any other answer.
@@ -50,7 +58,8 @@ impl std::fmt::Debug for Exchange<'_> {
 /// The member's `Audit-Id` is dropped; the caller sets the gateway's own (rule 115).
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a query that cannot be read in one way only; otherwise what the member or the way to it
+/// [`Error::BadRequest`] for a query that cannot be read in one way only; [`Error::Loop`] if the request has been here
+/// before; otherwise what the member or the way to it
 /// did wrong: [`Error::Dial`], [`Error::Member`], [`Error::MemberTimeout`], [`Error::InvalidUpgradeResponse`],
 /// [`Error::TooManyRequests`], [`Error::ClusterUnusable`].
 pub async fn forward(
@@ -69,12 +78,16 @@ pub async fn forward(
         base_path: &exchange.upstream.base_path,
         way,
         identity: &exchange.identity,
+        hop: exchange.hop,
     };
     if target.upgrade {
         // Boxed: rare, and large; a request's future is moved and kept as a whole.
-        Box::pin(upgrade::forward(&outbound, parts, body, peer, exchange.tasks, exchange.observer)).await
+        let stream =
+            upgrade::Stream { tasks: exchange.tasks, observer: exchange.observer, place: exchange.place };
+        Box::pin(upgrade::forward(&outbound, parts, body, peer, stream)).await
     } else {
-        outbound.forward(parts, body, peer).await
+        let answer = outbound.forward(parts, body, peer).await?;
+        Ok(answer.map(|body| body.holding(exchange.place)))
     }
 }
 
@@ -91,6 +104,7 @@ struct Outbound<'o> {
     base_path: &'o str,
     way: Way<'o>,
     identity: &'o identity::Exchange<'o>,
+    hop: &'o Hop,
 }
 
 impl Outbound<'_> {
@@ -109,12 +123,13 @@ impl Outbound<'_> {
     /// The request as the member gets it. The credential comes last, so nothing that the client names can take it away
     /// (rule 157).
     fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
-        let mut request = Request::new(body);
+        let mut request = Request::new(body.filtering_trailers(headers::strip_request_trailers));
         *request.uri_mut() = uri::upstream(self.base_path, self.path, self.query)?;
         *request.method_mut() = self.method.clone();
         let mut headers = parts.headers;
         headers::strip_request(&mut headers);
         headers::append_forwarded_for(&mut headers, peer.ip());
+        self.hop.mark(&mut headers, self.cluster)?;
         self.identity.apply(&mut headers)?;
         self.way.attach(&mut headers);
         *request.headers_mut() = headers;
@@ -128,7 +143,7 @@ fn answer(response: Response<Body>) -> Response<Body> {
     headers::strip_response(&mut parts.headers);
     headers::default_cache_control(&mut parts.headers);
     parts.version = http::Version::default();
-    Response::from_parts(parts, body)
+    Response::from_parts(parts, body.filtering_trailers(headers::strip_response_trailers))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod labels;
 mod metrics;
 
 pub use labels::Labels;
-pub use metrics::{Gauge, Metrics};
+pub use metrics::{LabelPairs, Metrics, Reading, ReadingKind};
 
 use crate::audit::{Auditor, Ending, Trail, Waiting};
 use crate::authn::{Connection, UserInfo};
@@ -315,10 +315,10 @@ impl Drop for Event {
 }
 
 impl Recorder {
-    /// Everything that has been counted, in Prometheus' text form, with `gauges` read by the caller.
+    /// Everything that has been counted, in Prometheus' text form, with `readings` taken by the caller.
     #[must_use]
-    pub fn encode(&self, gauges: Vec<Gauge>) -> String {
-        self.metrics.encode(gauges, self.audit.as_ref().map(|audit| audit.counts()))
+    pub fn encode(&self, readings: Vec<Reading>) -> String {
+        self.metrics.encode(readings, self.audit.as_ref().map(|audit| audit.counts()))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+mod readings;
 mod sources;
 
 use anyhow::Context;
@@ -25,10 +26,12 @@ use crate::config::{Config, Mode};
 use crate::credential::ExecPlugins;
 use crate::gateway::Gateway;
 use crate::identity::{IdentityPassing, Webhooks};
-use crate::record::{Gauge, Recorder};
-use crate::registry::{ClusterPolicy, Index, Registry, Snapshot};
+use crate::limits::Limits;
+use crate::proxy::Hop;
+use crate::record::Recorder;
+use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::server::{Handler, Listener, TlsReloader};
-use crate::transport::{AddressPolicy, TransportOptions};
+use crate::transport::{AddressPolicy, ProxyServer, TransportOptions};
 
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
 const DRAIN: Duration = Duration::from_secs(60);
@@ -78,6 +81,7 @@ pub struct Server {
     address: SocketAddr,
     gateway: Arc<Gateway>,
     loaded: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
     drain: CancellationToken,
     connections: TaskTracker,
     tasks: JoinSet<anyhow::Result<()>>,
@@ -108,8 +112,18 @@ impl Server {
         })?;
         let address = listener.local_address()?;
         let loaded = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::new(AtomicBool::new(false));
         let health = followed.health_records();
-        let ingredients = Ingredients { authn, authz, recorder, health, address, tls: &tls, loaded: &loaded };
+        let ingredients = Ingredients {
+            authn,
+            authz,
+            recorder,
+            health,
+            address,
+            tls: &tls,
+            loaded: &loaded,
+            stopping: &stopping,
+        };
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
         followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
@@ -123,7 +137,7 @@ impl Server {
         let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
         tasks.spawn(forever(serving));
         tracing::info!(%address, "serving");
-        Ok(Self { address, gateway, loaded, drain, connections, tasks })
+        Ok(Self { address, gateway, loaded, stopping, drain, connections, tasks })
     }
 
     /// The address that is served.
@@ -156,13 +170,17 @@ impl Server {
     /// Stops in the order of rule 131: not ready, then (after `delay`) no new connections, then drain. Watches and
     /// upgrades are not waited for (rule 120).
     pub async fn stop(&mut self, delay: Duration) {
-        self.gateway.stopping.store(true, Ordering::Relaxed);
+        self.stopping.store(true, Ordering::Relaxed);
         tokio::time::sleep(delay).await;
-        self.drain.cancel();
+        self.gateway.draining.store(true, Ordering::Relaxed);
+        if !self.gateway.send_retry_after {
+            self.drain.cancel();
+        }
         self.gateway.short.close();
         if tokio::time::timeout(DRAIN, self.gateway.short.wait()).await.is_err() {
             tracing::warn!(open = self.gateway.short.len(), "requests still open after {DRAIN:?} are cut");
         }
+        self.drain.cancel();
         self.connections.close();
         // Connections with open watches do not end by themselves; they are cut.
         let _ = tokio::time::timeout(FLUSH, self.connections.wait()).await;
@@ -181,13 +199,14 @@ struct Ingredients<'s> {
     address: SocketAddr,
     tls: &'s Arc<TlsReloader>,
     loaded: &'s Arc<AtomicBool>,
+    stopping: &'s Arc<AtomicBool>,
 }
 
 fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
-    let Ingredients { authn, authz, recorder, health, address, tls, loaded } = ingredients;
+    let Ingredients { authn, authz, recorder, health, address, tls, loaded, stopping } = ingredients;
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
-    let stopping = Arc::new(AtomicBool::new(false));
+    let limits = Arc::new(Limits::new(config.limits.clone()));
     let api = Api::new(ApiConfig {
         version: VersionInfo::current(),
         secure_port: address.port(),
@@ -201,7 +220,7 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
             Arc::new(move || registry.synced() && loaded.load(Ordering::Relaxed))
         },
         stopping: {
-            let stopping = Arc::clone(&stopping);
+            let stopping = Arc::clone(stopping);
             Arc::new(move || stopping.load(Ordering::Relaxed))
         },
         clusters: {
@@ -210,7 +229,8 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
         },
         metrics: {
             let (registry, recorder, tls) = (Arc::clone(&registry), Arc::clone(&recorder), Arc::clone(tls));
-            Arc::new(move || metrics(&recorder, &registry.snapshot(), tls.not_after()))
+            let limits = Arc::clone(&limits);
+            Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits, tls.not_after()))
         },
         health,
     });
@@ -220,47 +240,20 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
         api,
         registry,
         identity: IdentityPassing::new(config.gates.client_identity_penetration, config.identity.clone()),
+        limits,
+        hop: Hop::default(),
         recorder,
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
-        stopping,
+        draining: AtomicBool::new(false),
+        send_retry_after: config.shutdown_send_retry_after,
     }
-}
-
-fn metrics(recorder: &Recorder, snapshot: &Snapshot, not_after: Option<SystemTime>) -> String {
-    recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
-    let usable = snapshot.iter().filter(|cluster| cluster.upstream.is_ok()).count();
-    let insecure = snapshot.iter().filter_map(|cluster| cluster.upstream.as_ref().ok());
-    let insecure = insecure.filter(|upstream| upstream.insecure).count();
-    recorder.encode(vec![
-        Gauge {
-            name: "cluster_gateway_clusters",
-            help: "Registered clusters, by whether they can be used",
-            values: vec![
-                (&[("state", "usable")], usable as u64),
-                (&[("state", "unusable")], (snapshot.len() - usable) as u64),
-            ],
-        },
-        Gauge {
-            name: "cluster_gateway_insecure_clusters",
-            help: "Clusters whose certificate is not verified",
-            values: vec![(&[], insecure as u64)],
-        },
-        Gauge {
-            name: "cluster_gateway_serving_certificate_not_after_seconds",
-            help: "When the serving certificate expires, in seconds since 1970",
-            values: not_after
-                .and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok())
-                .map(|end| (&[][..], end.as_secs()))
-                .into_iter()
-                .collect(),
-        },
-    ])
 }
 
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
-    let transport = TransportOptions { addresses, ..TransportOptions::default() };
+    let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
+    let transport = TransportOptions { addresses, konnectivity, ..TransportOptions::default() };
     if !config.proxies.is_empty() {
         tracing::info!(
             "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"

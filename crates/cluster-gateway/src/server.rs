@@ -29,6 +29,7 @@ pub use tls::{TlsError, TlsFiles, TlsReloader, self_signed};
 use crate::authn::Connection;
 use crate::body::Body;
 use crate::io::CAPACITY;
+use crate::limits::MAX_HEADERS;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -43,7 +44,6 @@ pub trait Handler: Send + Sync + 'static {
 /// Sizes and times of rule 58. Go's limit has some room above the megabyte for the request line and the like; HTTP/2
 /// counts 32 bytes more per header.
 const MAX_HEADER_BYTES: usize = (1 << 20) + (MAX_HEADERS * 32) + (8 << 10);
-const MAX_HEADERS: usize = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// hyper counts waiting for the next request as reading its head, so this is Go's idle timeout.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);

@@ -2,17 +2,16 @@
 //!
 //! Texts that clients match on are part of the contract: `no such cluster` (rule 178) and `dial tcp` (rule 177).
 
-use std::fmt;
-
 use cluster_gateway_client::GROUP;
 use http::StatusCode;
 
 mod forbidden;
 mod wire;
+mod words;
 
 pub use forbidden::{Forbidden, ForbiddenOn};
-use wire::Details;
 pub use wire::Status;
+use wire::{Cause, Details};
 
 /// A request that cannot be answered as asked.
 #[derive(Debug)]
@@ -55,8 +54,6 @@ pub enum Error {
     },
     /// The path is known, the method is not allowed on it (rule 219).
     MethodNotAllowed,
-    /// The resource cannot be watched (rule 220).
-    WatchNotSupported(&'static str),
     /// None of the accepted representations exists; the text lists those that do (rules 198, 199).
     NotAcceptable(NotAcceptable),
     /// The body's media type is not understood (rule 223).
@@ -72,6 +69,13 @@ pub enum Error {
     NotSynced,
     /// What was asked for is too old to be continued (rule 228).
     Expired(String),
+    /// A version was asked for that has not arrived here (rule 230). Clients know it by its cause.
+    FutureVersion {
+        /// The version that was asked for.
+        asked: u64,
+        /// The newest version that is here.
+        current: u64,
+    },
     /// The object was changed by somebody else in the meantime.
     Conflict {
         /// Resource, plural.
@@ -94,10 +98,14 @@ pub enum Error {
     NowhereToRecord,
     /// Too many requests are under way (rule 126).
     TooManyRequests(String),
+    /// Too many requests for the gateway's own resources are under way (rule 125).
+    Overloaded,
     /// The request took longer than it may (rule 123).
     Timeout,
     /// The process is stopping (rule 132).
     ShuttingDown,
+    /// The process is stopping and sends callers to its other replicas (rule 133).
+    ComeBack,
     /// No cluster of this name is registered (rule 178).
     NoSuchCluster(String),
     /// The cluster is registered but cannot be used as it is; never says `no such cluster` (rule 178).
@@ -131,6 +139,15 @@ pub enum Error {
         cluster: String,
         /// Which rule, which webhook, and what failed there.
         message: String,
+    },
+    /// The cluster's endpoint leads back to this gateway (rule 168).
+    Loop(String),
+    /// The request has more headers than are taken (rule 58).
+    TooManyHeaders {
+        /// How many it has.
+        number: usize,
+        /// How many it may have.
+        most: usize,
     },
     /// The hub could not be asked.
     Hub(String),
@@ -199,9 +216,15 @@ impl Error {
             | Self::Dial(_)
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
-            | Self::InvalidUpgradeResponse(_) => Blame::Member,
+            | Self::InvalidUpgradeResponse(_)
+            | Self::Loop(_) => Blame::Member,
             Self::IdentityWebhook { .. } => Blame::Webhook,
-            Self::Timeout | Self::ShuttingDown | Self::Panic | Self::Internal(_) => Blame::Us,
+            Self::Timeout
+            | Self::FutureVersion { .. }
+            | Self::ShuttingDown
+            | Self::ComeBack
+            | Self::Panic
+            | Self::Internal(_) => Blame::Us,
             _ => Blame::Caller,
         }
     }
@@ -211,20 +234,22 @@ impl Error {
     pub fn code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Loop(_) => StatusCode::LOOP_DETECTED,
+            Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownPath | Self::NotFound { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => {
-                StatusCode::METHOD_NOT_ALLOWED
-            }
+            Self::MethodNotAllowed | Self::NowhereToRecord => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Expired(_) => StatusCode::GONE,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) | Self::TooManyOperations { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Timeout | Self::MemberTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooManyRequests(_) | Self::Overloaded | Self::ComeBack => StatusCode::TOO_MANY_REQUESTS,
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -248,7 +273,7 @@ impl Error {
             Self::Unauthorized(_) | Self::UnauthorizedWithAdvice { .. } => "Unauthorized",
             Self::Forbidden(_) => "Forbidden",
             Self::UnknownPath | Self::NotFound { .. } => "NotFound",
-            Self::MethodNotAllowed | Self::WatchNotSupported(_) | Self::NowhereToRecord => "MethodNotAllowed",
+            Self::MethodNotAllowed | Self::NowhereToRecord => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Self::Invalid { .. } => "Invalid",
@@ -256,7 +281,7 @@ impl Error {
             Self::Conflict { .. } => "Conflict",
             Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
-            Self::Timeout | Self::MemberTimeout { .. } => "Timeout",
+            Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => "Timeout",
             Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
             Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
@@ -276,15 +301,17 @@ impl Error {
                 let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
                 Some(Details { group: group.to_owned(), kind: kind.to_owned(), ..Details::default() })
             }
-            Self::WatchNotSupported(resource) => {
-                Some(Details { group: GROUP.to_owned(), kind: (*resource).to_owned(), ..Details::default() })
-            }
             Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::NotAcceptable(NotAcceptable::Router(_))
             | Self::UnsupportedMediaType(UnsupportedMediaType::Router)
             | Self::Timeout
             | Self::MemberTimeout { .. } => Some(Details::default()),
+            Self::FutureVersion { .. } => Some(Details {
+                causes: vec![Cause::VERSION_TOO_LARGE],
+                retry_after_seconds: self.retry_after(),
+                ..Details::default()
+            }),
             Self::ShuttingDown
             | Self::NotSynced
             | Self::ClusterUnusable { .. }
@@ -299,91 +326,27 @@ impl Error {
     /// times before it shows the reason.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::ShuttingDown | Self::NotSynced | Self::TooManyRequests(_) => Some(1),
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::FutureVersion { .. }
+            | Self::TooManyRequests(_)
+            | Self::Overloaded => Some(1),
+            Self::ComeBack => Some(5),
             _ => None,
         }
     }
 
-    /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117).
+    /// Failures that Go answers before its API machinery is reached are plain text (rules 95, 102, 117, 125).
     fn is_text(&self) -> bool {
-        matches!(self, Self::RequestLine { .. } | Self::AuthorizationUnknown { .. } | Self::Panic)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RequestLine { uri, message } | Self::AuthorizationUnknown { uri, message } => {
-                write!(f, "Internal Server Error: \"{}\": {}", escape(uri), escape(message))
-            }
-            Self::Unauthorized(_) => f.write_str("Unauthorized"),
-            Self::UnauthorizedWithAdvice { advice, .. } => write!(f, "Unauthorized: {advice}"),
-            Self::Forbidden(forbidden) => forbidden.fmt(f),
-            Self::UnknownPath => f.write_str("the server could not find the requested resource"),
-            Self::NotFound { resource, name } => write!(f, "{resource}.{GROUP} \"{name}\" not found"),
-            Self::MethodNotAllowed => {
-                f.write_str("the server does not allow this method on the requested resource")
-            }
-            Self::WatchNotSupported(resource) => {
-                write!(f, "watch is not supported on resources of kind \"{resource}.{GROUP}\"")
-            }
-            Self::NotAcceptable(NotAcceptable::Router(types)) => {
-                write!(f, "406: Not Acceptable\n\nAvailable representations: {types}")
-            }
-            Self::NotAcceptable(NotAcceptable::Encoder(types)) => {
-                write!(f, "only the following media types are accepted: {types}")
-            }
-            Self::UnsupportedMediaType(UnsupportedMediaType::Router) => {
-                f.write_str("415: Unsupported Media Type")
-            }
-            Self::UnsupportedMediaType(UnsupportedMediaType::Accepted(types)) => write!(
-                f,
-                "the body of the request was in an unknown format - accepted media types include: {types}"
-            ),
-            Self::NotAcceptable(NotAcceptable::Object(text)) => f.write_str(text),
-            Self::NotSynced => f.write_str("the clusters have not been read from the hub yet"),
-            Self::Invalid { kind, message } => write!(f, "{kind} \"\" is invalid: {message}"),
-            Self::Conflict { resource, name, message } => {
-                write!(f, "Operation cannot be fulfilled on {resource}.{GROUP} \"{name}\": {message}")
-            }
-            Self::TooLarge(limit) => write!(f, "Request entity too large: limit is {limit}"),
-            Self::TooManyOperations { limit, got } => {
-                write!(f, "The allowed maximum operations in a JSON patch is {limit}, got {got}")
-            }
-            Self::NowhereToRecord => f.write_str(
-                "health is recorded in the Secrets of a hub, and this server runs without one: there is nowhere to \
-                 write it",
-            ),
-            Self::Timeout => f.write_str("Timeout: request did not complete within the allotted timeout"),
-            Self::ShuttingDown => f.write_str("apiserver is shutting down"),
-            Self::NoSuchCluster(cluster) => write!(f, "no such cluster {cluster}"),
-            Self::ClusterUnusable { cluster, reason } => {
-                write!(f, "cluster {cluster} cannot be used: {reason}")
-            }
-            Self::Member { cluster, message }
-            | Self::MemberTimeout { cluster, message }
-            | Self::IdentityWebhook { cluster, message } => {
-                write!(f, "cluster {cluster}: {message}")
-            }
-            Self::InvalidUpgradeResponse(code) => {
-                write!(f, "invalid upgrade response: status code {}", code.as_u16())
-            }
-            Self::Panic => {
-                f.write_str("This request caused apiserver to panic. Look in the logs for details.\n")
-            }
-            Self::BadRequest(text)
-            | Self::Expired(text)
-            | Self::TooManyRequests(text)
-            | Self::Dial(text)
-            | Self::Hub(text)
-            | Self::Internal(text) => f.write_str(text),
-        }
+        matches!(
+            self,
+            Self::RequestLine { .. }
+                | Self::AuthorizationUnknown { .. }
+                | Self::Panic
+                | Self::Overloaded
+                | Self::ComeBack
+        )
     }
 }
 
 impl std::error::Error for Error {}
-
-/// Go's `html.EscapeString` subset that kube-apiserver applies to plain-text errors (rule 95).
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}

@@ -4,8 +4,8 @@
 //! is no global key to forget (contract rules 163, 164). Dropping a [`Transport`] drains it: no new request finds it,
 //! open ones go on, idle connections close.
 //!
-//! It never follows a redirect, buffers no body, and sends no request twice unless the member cannot have seen it: no
-//! byte has left, or the member itself has said so.
+//! It never follows a redirect, buffers no body, and sends no request twice unless the member cannot have acted on it (no
+//! byte has left, or the member itself has said so), or the request changes nothing and was lost with an idle connection.
 
 use std::sync::Arc;
 
@@ -16,7 +16,6 @@ use crate::body::Body;
 use crate::credential::ClientCertificate;
 
 mod address;
-mod connect;
 mod dial;
 mod endpoint;
 mod fault;
@@ -24,22 +23,27 @@ mod h1;
 mod h2;
 mod hop;
 mod idle;
+mod konnectivity;
 mod options;
 mod peer;
 mod pool;
 mod proxy;
 mod released;
+mod resolve;
 mod stream;
+mod tcp;
 mod tls;
 
 pub use address::AddressPolicy;
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
 pub use hop::Route;
+pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SERVER_NAME};
 pub use options::{Counters, TlsBasis, TransportOptions};
 pub use peer::Peer;
-use pool::{Lease, Pool};
+use pool::{Lease, Pool, Tries};
 pub use proxy::{ProxyLogin, ProxyProtocol, ProxySpec};
+pub use resolve::{Lookup, Resolver};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
 /// each request.
@@ -74,12 +78,14 @@ impl Endpoint {
     /// `host:port`, an IPv6 address in brackets: what stands in `Host` and `:authority` (rule 145).
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// How a member's certificate is verified.
@@ -100,9 +106,6 @@ impl PartialEq for ClientCertificate {
 }
 
 impl Eq for ClientCertificate {}
-
-/// How often a request that the member has not seen may be tried on another connection.
-const RETRIES: usize = 2;
 
 /// The connections to one member.
 #[derive(Debug)]
@@ -146,20 +149,27 @@ impl Transport {
     /// say that the member has not seen the request.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let mut request = request;
-        let mut attempt = 0;
+        let mut tries = Tries::default();
+        let mut retries = Retries::default();
+        let mut lease = self.pool.lease(&mut tries).await?;
         loop {
-            let sent = match self.pool.lease().await? {
+            let sent = match lease {
                 Lease::H2(slot) => h2::send(slot, &self.pool, request).await,
                 Lease::H1(connection) => h1::send(connection, &self.pool, request).await,
             };
-            match sent {
+            let failure = match sent {
                 Ok(response) => return Ok(response),
-                Err(failure) => match failure.unsent {
-                    Some(unsent) if attempt < RETRIES => request = *unsent,
-                    _ => return Err(failure.error),
-                },
-            }
-            attempt += 1;
+                Err(failure) => failure,
+            };
+            let Some((again, new)) = failure.again.and_then(|again| retries.take(again)) else {
+                return Err(failure.error);
+            };
+            request = again;
+            lease = if new {
+                self.pool.lease_new(&mut tries).await?
+            } else {
+                self.pool.lease(&mut tries).await?
+            };
         }
     }
 
@@ -177,12 +187,77 @@ impl Transport {
 /// A request that got no answer.
 struct Failure {
     error: TransportError,
-    /// The request, if the member has not seen it.
-    unsent: Option<Box<Request<Body>>>,
+    again: Option<Again>,
+}
+
+/// A request that may be sent once more.
+enum Again {
+    /// Not a byte of it has left.
+    Unsent(Box<Request<Body>>),
+    /// The same words: the member has said that it has not looked at the request.
+    Refused(Box<Request<Body>>),
+    /// The same words: an idle connection was closed while they were on their way. Others may be, too, so a new one is
+    /// made.
+    Lost(Box<Request<Body>>),
+}
+
+/// How often a request has been sent again.
+#[derive(Debug, Default)]
+struct Retries(usize);
+
+impl Retries {
+    /// How often a request may be sent again that has left the gateway. What has not left is not counted here; for that
+    /// there are [`Tries`].
+    const MOST: usize = 2;
+
+    /// The request to send, and whether on a new connection; `None`: it has been sent often enough.
+    fn take(&mut self, again: Again) -> Option<(Request<Body>, bool)> {
+        let (request, new) = match again {
+            Again::Unsent(request) => return Some((*request, false)),
+            Again::Refused(request) => (request, false),
+            Again::Lost(request) => (request, true),
+        };
+        self.0 += 1;
+        (self.0 <= Self::MOST).then_some((*request, new))
+    }
 }
 
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
-        Self { error, unsent: None }
+        Self { error, again: None }
+    }
+}
+
+/// A second request of the same words; `None` if it has a body, which cannot be had twice.
+fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    if !http_body::Body::is_end_stream(request.body()) {
+        return None;
+    }
+    let mut copy = Request::new(Body::empty());
+    request.method().clone_into(copy.method_mut());
+    request.uri().clone_into(copy.uri_mut());
+    request.headers().clone_into(copy.headers_mut());
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Box<Request<Body>> {
+        Box::new(Request::new(Body::empty()))
+    }
+
+    #[test]
+    fn rule_129_a_request_that_comes_back_unsent_is_not_counted_as_sent() {
+        let mut retries = Retries::default();
+        for _ in 0..50 {
+            assert!(retries.take(Again::Unsent(request())).is_some_and(|(_, new)| !new));
+        }
+        assert!(retries.take(Again::Refused(request())).is_some_and(|(_, new)| !new));
+        assert!(retries.take(Again::Lost(request())).is_some_and(|(_, new)| new));
+        assert!(retries.take(Again::Refused(request())).is_none());
+        assert!(retries.take(Again::Lost(request())).is_none());
+        assert!(retries.take(Again::Unsent(request())).is_some());
     }
 }

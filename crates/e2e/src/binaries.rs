@@ -17,16 +17,40 @@ use crate::{process, scratch};
 /// Long enough for everything from nothing on a slow machine.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
-/// What the module in `controlplane/` can build, by name. Another one is a line here and a `tool` line in its go.mod.
-const PACKAGES: [(&str, &str); 4] = [
-    ("etcd", "go.etcd.io/etcd/server/v3"),
-    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-    ("kubelet", "./kubelet"),
-];
+/// A Go module of this crate.
+struct Module {
+    /// Its folder here, and that of its binaries in `target/`.
+    folder: &'static str,
+    /// What it can build, by name. Another one is a line here and a `tool` line in its go.mod.
+    packages: &'static [(&'static str, &'static str)],
+    /// What decides whether a binary that was built before is still the right one.
+    sources: &'static [&'static str],
+    /// What the linker is told, for this go.mod.
+    ldflags: fn(&str) -> Result<String>,
+}
 
-/// What decides whether a binary that was built before is still the right one.
-const SOURCES: [&str; 3] = ["go.mod", "go.sum", "kubelet/main.go"];
+const CONTROL_PLANE: Module = Module {
+    folder: "controlplane",
+    packages: &[
+        ("etcd", "go.etcd.io/etcd/server/v3"),
+        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+        ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+        ("kubelet", "./kubelet"),
+    ],
+    sources: &["go.mod", "go.sum", "kubelet/main.go"],
+    ldflags,
+};
+
+/// Apart from the control plane's: its dependencies are older.
+const KONNECTIVITY: Module = Module {
+    folder: "konnectivity",
+    packages: &[
+        ("proxy-server", "sigs.k8s.io/apiserver-network-proxy/cmd/server"),
+        ("proxy-agent", "sigs.k8s.io/apiserver-network-proxy/cmd/agent"),
+    ],
+    sources: &["go.mod", "go.sum"],
+    ldflags: |_| Ok("-s -w".to_owned()),
+};
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -53,7 +77,7 @@ impl Binaries {
     }
 
     fn find() -> Result<Self> {
-        let build = Build::prepare()?;
+        let build = Build::prepare(&CONTROL_PLANE)?;
         let assets = variable("KUBEBUILDER_ASSETS").map(PathBuf::from);
         let asset = |name: &str| assets.as_ref().map(|folder| folder.join(name));
         let server = |name: &str| match asset(name) {
@@ -71,30 +95,41 @@ impl Binaries {
     }
 }
 
+/// Konnectivity's proxy server and its agent, built by the module in `konnectivity/`, in the first call, into a folder of
+/// `target/` that is kept.
+pub fn konnectivity() -> Result<&'static (PathBuf, PathBuf)> {
+    static SHARED: LazyLock<Result<(PathBuf, PathBuf)>> = LazyLock::new(|| {
+        let build = Build::prepare(&KONNECTIVITY)?;
+        Ok((build.binary("proxy-server")?, build.binary("proxy-agent")?))
+    });
+    SHARED.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// The Go module, and where its binaries go.
+/// A Go module, and where its binaries go.
 struct Build {
-    module: PathBuf,
+    module: &'static Module,
+    directory: PathBuf,
     output: PathBuf,
     ldflags: String,
 }
 
 impl Build {
-    fn prepare() -> Result<Self> {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
+    fn prepare(module: &'static Module) -> Result<Self> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(module.folder);
         let mut hash = Sha256::new();
-        for source in SOURCES {
-            hash.update(fs::read(module.join(source)).with_context(|| format!("read {source}"))?);
+        for source in module.sources {
+            hash.update(fs::read(directory.join(source)).with_context(|| format!("read {source}"))?);
         }
         let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let output = scratch::target().join("controlplane").join(hash);
+        let output = scratch::target().join(module.folder).join(hash);
         fs::create_dir_all(&output).with_context(|| format!("create {}", output.display()))?;
-        let ldflags = ldflags(&fs::read_to_string(module.join("go.mod"))?)?;
-        Ok(Self { module, output, ldflags })
+        let ldflags = (module.ldflags)(&fs::read_to_string(directory.join("go.mod"))?)?;
+        Ok(Self { module, directory, output, ldflags })
     }
 
     fn binary(&self, name: &str) -> Result<PathBuf> {
@@ -107,16 +142,18 @@ impl Build {
     }
 
     fn build(&self, name: &str, binary: &Path) -> Result<()> {
-        let package = PACKAGES.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
+        let package =
+            self.module.packages.iter().find(|(known, _)| *known == name).context("an unknown binary")?.1;
         let partial = binary.with_extension("partial");
         eprintln!(
-            "e2e: building {name} into {}, once (all of them: some 6 minutes from nothing)",
-            self.output.display()
+            "e2e: building {name} into {}, once (all of {}: some minutes from nothing)",
+            self.output.display(),
+            self.module.folder
         );
         let begun = Instant::now();
         let mut command = process::command("go");
         command.args(["build", "-ldflags", &self.ldflags, "-o"]).arg(&partial).arg(package);
-        command.current_dir(&self.module).env("CGO_ENABLED", "0").env("GOWORK", "off");
+        command.current_dir(&self.directory).env("CGO_ENABLED", "0").env("GOWORK", "off");
         run(command)
             .with_context(|| format!("build {name}: is Go installed? (or set KUBEBUILDER_ASSETS)"))?;
         fs::rename(&partial, binary).with_context(|| format!("move {}", binary.display()))?;

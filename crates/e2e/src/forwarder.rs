@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-/// A port of 127.0.0.1 behind which another one can be reached, for as long as the process lives.
+/// A port of 127.0.0.1, or of another address, behind which another one can be reached, for as long as the process lives.
 #[derive(Debug)]
 pub struct Forwarder {
     accepted: Arc<AtomicUsize>,
@@ -17,7 +17,13 @@ pub struct Forwarder {
 impl Forwarder {
     /// Listens on `port` and connects whoever comes to `target`, if that can be reached.
     pub fn start(port: u16, target: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("listen on {port}"))?;
+        Self::at(("127.0.0.1", port), target)
+    }
+
+    /// Listens on an address instead.
+    pub fn at(address: (&str, u16), target: &str) -> Result<Self> {
+        let (host, port) = address;
+        let listener = TcpListener::bind(address).with_context(|| format!("listen on {host}:{port}"))?;
         let accepted = Arc::new(AtomicUsize::new(0));
         let target = Arc::new(Mutex::new(target.to_owned()));
         let forwarder = Self { accepted: accepted.clone(), target: target.clone() };

@@ -11,6 +11,7 @@ pub mod curl;
 pub mod deployed;
 pub mod forwarder;
 pub mod gateway;
+pub mod konnectivity;
 pub mod kubectl;
 pub mod pki;
 pub mod pods;

@@ -1,24 +1,24 @@
-//! `clustergateways`: get, list, and the `health` subresource (contract rules 91, 92, 203, 209-213, 216, 227, 232).
+//! `clustergateways` (contract rules 91, 92, 203, 209-213, 216, 227, 232).
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_HEALTHY, ANNOTATION_HEALTHY_REASON, ClusterAccess, ClusterAccessCredential, ClusterEndpoint,
-    ClusterEndpointConst, ClusterGateway, ClusterGatewaySpec, ClusterGatewayStatus, CredentialType,
-    EndpointType, Metadata, X509,
+    ANNOTATION_HEALTHY, ANNOTATION_HEALTHY_REASON, ANNOTATION_LAST_PROBE_TIME, ANNOTATION_LATENCY,
+    ClusterAccess, ClusterAccessCredential, ClusterEndpoint, ClusterEndpointConst, ClusterGateway,
+    ClusterGatewaySpec, ClusterGatewayStatus, CredentialType, EndpointType, Metadata, X509,
 };
-use http::Response;
-use http::request::Parts;
 use serde_json::Value;
+use time::OffsetDateTime;
 
-use super::Api;
 use super::discovery::group_version;
-use super::object::{self, Kind, Object};
+use super::human::{self, NONE};
+use super::object::{Kind, Object, Resource};
+use super::selector::LabelSelector;
 use super::table::Column;
-use crate::body::Body;
+use super::uid::uid;
 use crate::registry::Cluster;
-use crate::request::ResourceTarget;
-use crate::status::Error;
 
 /// Stands where a token would: the key must be there for strict decoders (rule 210).
 pub(super) const REDACTED_TOKEN: &str = "REDACTED";
@@ -28,7 +28,8 @@ pub(super) const REDACTED_KEY: &str = "UkVEQUNURUQ=";
 /// The resource, plural.
 pub(super) const RESOURCE: &str = "clustergateways";
 
-const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
+    one: "ClusterGateway",
     resource: RESOURCE,
     list: "ClusterGatewayList",
     columns: &[
@@ -37,6 +38,12 @@ const KIND: Kind = Kind {
         column("Credential-Type", "", "the credential type"),
         column("Endpoint-Type", "", "the endpoint type"),
         column("Healthy", "", "the healthiness of the gateway"),
+        column("Reason", "", "why the cluster cannot be used or is as healthy as it is"),
+        column("Age", "", "how long the cluster has been registered"),
+        wide("Endpoint", "the URL of the cluster's API server"),
+        wide("Credential-Expiry", "how long the credential can still be used"),
+        wide("Last-Probe", "how long ago the cluster's health was looked at"),
+        wide("Latency", "how long the cluster took to answer then"),
     ],
     typed_items: false,
     protobuf: [
@@ -55,62 +62,135 @@ const fn column(name: &'static str, format: &'static str, description: &'static 
     Column { name, column_type: "string", format, description, priority: 0 }
 }
 
-/// GET of one, and of its `health`.
-pub(super) fn get(api: &Api, name: &str, parts: &Parts) -> Result<Response<Body>, Error> {
-    object::get(parts, || {
-        let snapshot = api.snapshot()?;
-        let not_found = || Error::NotFound { resource: KIND.resource, name: name.to_owned() };
-        let cluster = snapshot.get(name).ok_or_else(not_found)?;
-        Ok(cluster_gateway(cluster, api.healthiness_check))
-    })
+/// A column that is shown with `-o wide` only.
+const fn wide(name: &'static str, description: &'static str) -> Column {
+    Column { priority: 1, ..column(name, "", description) }
 }
 
-/// GET of all, sorted by name.
-pub(super) fn list(api: &Api, target: &ResourceTarget, parts: &Parts) -> Result<Response<Body>, Error> {
-    object::list(target, parts, |options| {
-        let snapshot = api.snapshot()?;
-        let selected = snapshot.iter().filter(|cluster| options.labels.matches(&cluster.labels));
-        Ok(selected.map(|cluster| cluster_gateway(cluster, api.healthiness_check)).collect())
-    })
-}
-
-impl Object for ClusterGateway {
-    const KIND: &'static Kind = &KIND;
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn cells(&self) -> Vec<Value> {
-        let access = &self.spec.access;
-        let credential =
-            access.credential.as_ref().map_or("<none>", |credential| credential.credential_type.as_str());
-        let endpoint = access.endpoint.as_ref().map_or("<none>", |endpoint| endpoint.endpoint_type.as_str());
-        let healthy = self.status.healthy.to_string();
-        [&self.metadata.name, &self.spec.provider, credential, endpoint, &healthy].map(Value::from).into()
-    }
-
-    fn typed(self) -> Self {
-        Self { kind: Some("ClusterGateway".to_owned()), api_version: Some(group_version()), ..self }
-    }
+/// The resource.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClusterGateways {
+    /// Whether recorded health is shown.
+    pub(super) healthiness_check: bool,
 }
 
 /// What is shown of a cluster. A cluster that cannot be used is shown with the reason (rule 213).
-pub(super) fn cluster_gateway(cluster: &Cluster, healthiness_check: bool) -> ClusterGateway {
-    ClusterGateway {
-        kind: None,
-        api_version: None,
-        metadata: Metadata {
-            name: cluster.name.clone(),
-            creation_timestamp: cluster.creation_timestamp.clone(),
-            ..Metadata::default()
-        },
-        spec: ClusterGatewaySpec {
-            provider: String::new(),
-            access: ClusterAccess { endpoint: Some(endpoint(cluster)), credential: credential(cluster) },
-        },
-        status: status(cluster, healthiness_check),
+pub(super) struct Gateway<'a> {
+    cluster: &'a Cluster,
+    version: u64,
+    status: ClusterGatewayStatus,
+}
+
+impl Resource for ClusterGateways {
+    const KIND: &'static Kind = &KIND;
+    type Object<'a> = Gateway<'a>;
+
+    fn constant<'a>(self) -> Option<Gateway<'a>> {
+        None
     }
+
+    fn is_listed(self) -> bool {
+        false
+    }
+
+    fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Gateway<'a>> {
+        cluster.registered.then(|| Gateway { cluster, version, status: self.status(cluster) })
+    }
+
+    fn sort(self, _: &mut [&Arc<Cluster>]) {}
+}
+
+impl Object for Gateway<'_> {
+    type Shown = ClusterGateway;
+
+    fn name(&self) -> &str {
+        &self.cluster.name
+    }
+
+    fn selected_by(&self, labels: &LabelSelector) -> bool {
+        labels.matches(&self.cluster.labels)
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata {
+            name: self.cluster.name.clone(),
+            uid: uid(KIND.resource, &self.cluster.uid),
+            resource_version: Some(self.version.to_string()),
+            creation_timestamp: self.cluster.creation_timestamp.clone(),
+            ..Metadata::default()
+        }
+    }
+
+    fn cells(&self, now: OffsetDateTime) -> Vec<Value> {
+        let cluster = self.cluster;
+        let status = &self.status;
+        let created = cluster.creation_timestamp.as_deref();
+        let address = cluster.address.as_deref().map(without_userinfo);
+        vec![
+            cluster.name.as_str().into(),
+            "".into(),
+            cluster.credential_type.map_or(NONE, CredentialType::as_str).into(),
+            cluster.endpoint_type.as_str().into(),
+            status.healthy.to_string().into(),
+            status.healthy_reason.as_deref().unwrap_or(NONE).into(),
+            human::age(created, now).into(),
+            address.as_deref().unwrap_or(NONE).into(),
+            human::until(cluster.credential_facts.not_after, now).into(),
+            human::since(annotation(cluster, ANNOTATION_LAST_PROBE_TIME), now, NONE).into(),
+            annotation(cluster, ANNOTATION_LATENCY).unwrap_or(NONE).into(),
+        ]
+    }
+
+    fn show(&self, typed: bool) -> ClusterGateway {
+        ClusterGateway {
+            kind: typed.then(|| KIND.one.to_owned()),
+            api_version: typed.then(group_version),
+            metadata: self.metadata(),
+            spec: ClusterGatewaySpec {
+                provider: String::new(),
+                access: ClusterAccess {
+                    endpoint: Some(endpoint(self.cluster)),
+                    credential: credential(self.cluster),
+                },
+            },
+            status: self.status.clone(),
+        }
+    }
+
+    fn place(&self) -> String {
+        self.cluster.name.clone()
+    }
+
+    fn is_behind(&self, place: &str) -> bool {
+        self.cluster.name.as_str() > place
+    }
+}
+
+impl<'a> Gateway<'a> {
+    /// A cluster with a health of which it is not asked whether it is shown.
+    pub(super) fn with_status(cluster: &'a Cluster, version: u64, status: ClusterGatewayStatus) -> Self {
+        Self { cluster, version, status }
+    }
+}
+
+impl ClusterGateways {
+    fn status(self, cluster: &Cluster) -> ClusterGatewayStatus {
+        if let Err(unusable) = &cluster.upstream {
+            return ClusterGatewayStatus { healthy: false, healthy_reason: Some(unusable.0.clone()) };
+        }
+        if !self.healthiness_check {
+            return ClusterGatewayStatus::default();
+        }
+        ClusterGatewayStatus {
+            healthy: annotation(cluster, ANNOTATION_HEALTHY) == Some("true"),
+            healthy_reason: annotation(cluster, ANNOTATION_HEALTHY_REASON).map(str::to_owned),
+        }
+    }
+}
+
+/// What is recorded of a cluster; empty is not recorded.
+fn annotation<'a>(cluster: &'a Cluster, key: &str) -> Option<&'a str> {
+    cluster.annotations.get(key).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// A `Const` endpoint always has its `const`, if need be with an empty address: clients reach into it unasked.
@@ -136,21 +216,9 @@ fn credential(cluster: &Cluster) -> Option<ClusterAccessCredential> {
             certificate: certificate.map(|certificate| STANDARD.encode(&certificate.pem)).unwrap_or_default(),
             private_key: REDACTED_KEY.to_owned(),
         }),
+        fingerprint: cluster.credential_facts.fingerprint.clone(),
+        not_after: cluster.credential_facts.not_after.and_then(human::rfc3339),
     })
-}
-
-fn status(cluster: &Cluster, healthiness_check: bool) -> ClusterGatewayStatus {
-    if let Err(unusable) = &cluster.upstream {
-        return ClusterGatewayStatus { healthy: false, healthy_reason: Some(unusable.0.clone()) };
-    }
-    if !healthiness_check {
-        return ClusterGatewayStatus::default();
-    }
-    let annotation = |key| cluster.annotations.get(key).filter(|value: &&String| !value.is_empty());
-    ClusterGatewayStatus {
-        healthy: annotation(ANNOTATION_HEALTHY).is_some_and(|value| value == "true"),
-        healthy_reason: annotation(ANNOTATION_HEALTHY_REASON).cloned(),
-    }
 }
 
 /// A URL without user name and password: they are credentials too (rule 210).

@@ -19,6 +19,9 @@ pub(super) struct Resource {
     pub(super) kind: &'static str,
     pub(super) verbs: &'static [&'static str],
     pub(super) short_names: &'static [&'static str],
+    /// Words by which kubectl means it together with others. None that is a resource elsewhere: kubectl would ask for
+    /// ours in its place.
+    pub(super) categories: &'static [&'static str],
     pub(super) subresources: &'static [Subresource],
 }
 
@@ -29,14 +32,17 @@ pub(super) struct Subresource {
     pub(super) verbs: &'static [&'static str],
 }
 
+const CATEGORIES: &[&str] = &["cluster-gateway"];
+
 /// The group's resources, sorted by path (rules 21-25).
 pub(super) const RESOURCES: [Resource; 2] = [
     Resource {
         name: "clustergateways",
         singular: "clustergateway",
         kind: "ClusterGateway",
-        verbs: &["get", "list"],
-        short_names: &[],
+        verbs: &["get", "list", "watch"],
+        short_names: &["cgw"],
+        categories: CATEGORIES,
         subresources: &[
             Subresource { name: "health", kind: "ClusterGateway", verbs: &["get", "patch", "update"] },
             Subresource {
@@ -50,7 +56,8 @@ pub(super) const RESOURCES: [Resource; 2] = [
         name: "virtualclusters",
         singular: "virtualcluster",
         kind: "VirtualCluster",
-        verbs: &["get", "list"],
+        verbs: &["get", "list", "watch"],
+        categories: CATEGORIES,
         short_names: &["vc", "vcluster", "vclusters", "virtual-cluster", "virtual-clusters"],
         subresources: &[],
     },

@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_HEALTHY, ANNOTATION_HEALTHY_REASON, ClusterGateway, LABEL_CREDENTIAL_TYPE,
+    ANNOTATION_HEALTHY, ANNOTATION_HEALTHY_REASON, ClusterGatewayStatus, LABEL_CREDENTIAL_TYPE,
 };
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::cluster_gateways::{RESOURCE, cluster_gateway};
+use super::cluster_gateways::{self, ClusterGateways, Gateway, RESOURCE};
+use super::object::Object as _;
+use super::uid::uid;
 use super::{Api, object};
 use crate::body::Body;
 use crate::hub::{Annotate, SecretMetadata, WriteError};
@@ -76,7 +78,7 @@ pub(super) async fn write(api: &Api, name: &str, parts: &Parts, body: Body) -> R
     let records = api.health.as_deref().ok_or(Error::NowhereToRecord)?;
     let patch = parts.method == Method::PATCH;
     let patch = if patch { Some(change::patch_format(&parts.headers)?) } else { None };
-    let output = object::accepted::<ClusterGateway>(parts)?;
+    let output = object::accepted::<ClusterGateways>(parts)?;
     let bytes = decode::read(body).await?;
     let options = WriteOptions::parse(parts.uri.query().unwrap_or_default(), patch.is_some())?;
     let change = match patch {
@@ -86,7 +88,7 @@ pub(super) async fn write(api: &Api, name: &str, parts: &Parts, body: Body) -> R
     let snapshot = api.snapshot()?;
     let cluster = snapshot.get(name).ok_or_else(|| not_found(name))?;
     let (recorded, warnings) = Record { records, cluster, options }.write(&change).await?;
-    let mut response = object::one(recorded, parts, output)?;
+    let mut response = object::one(&cluster_gateways::KIND, &recorded, parts, output, api.now())?;
     for warning in warnings {
         response.headers_mut().append(header::WARNING, warning);
     }
@@ -100,16 +102,16 @@ struct Record<'a> {
     options: WriteOptions,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// Tries until nobody comes in between. Who names a version that is no longer there is told at once: with each try
     /// it is compared with the newest.
-    async fn write(&self, change: &Change) -> Result<(ClusterGateway, Vec<HeaderValue>), Error> {
+    async fn write(&self, change: &Change) -> Result<(Gateway<'a>, Vec<HeaderValue>), Error> {
         for _ in 0..ATTEMPTS {
             let metadata = self.records.get(self.name()).await.map_err(|error| self.failed(error))?;
             if !metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_CREDENTIAL_TYPE)) {
                 return Err(not_found(self.name()));
             }
-            let wanted = change.apply(shown(self.cluster, &metadata), &metadata)?;
+            let wanted = change.apply(shown(self.cluster, &metadata).show(true))?;
             self.check(&wanted, &metadata)?;
             let warnings = self.validate(&wanted.unknown)?;
             if recorded_health(&metadata) == Some((wanted.healthy, wanted.reason.as_str())) {
@@ -131,11 +133,10 @@ impl Record<'_> {
     /// Whether the object is the one that the caller knows (rule 233).
     fn check(&self, wanted: &Wanted, metadata: &ObjectMeta) -> Result<(), Error> {
         wanted.check_name(self.name())?;
-        let version = metadata.resource_version.as_deref().unwrap_or_default();
-        if !wanted.resource_version.is_empty() && wanted.resource_version != version {
+        if !wanted.resource_version.is_empty() && !self.is_current(&wanted.resource_version, metadata) {
             return Err(conflict(self.name(), MODIFIED.to_owned()));
         }
-        let uid = metadata.uid.as_deref().unwrap_or_default();
+        let uid = uid(RESOURCE, metadata.uid.as_deref().unwrap_or_default()).unwrap_or_default();
         if !wanted.uid.is_empty() && wanted.uid != uid {
             let message = format!(
                 "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
@@ -144,6 +145,12 @@ impl Record<'_> {
             return Err(conflict(self.name(), message));
         }
         Ok(())
+    }
+
+    /// Whether a version is that of the Secret as it is now, or the one that is shown of it.
+    fn is_current(&self, version: &str, metadata: &ObjectMeta) -> bool {
+        let now = metadata.resource_version.as_deref().unwrap_or_default();
+        version == now || now == self.cluster.resource_version && version == self.cluster.version.to_string()
     }
 
     /// What `fieldValidation` makes of fields that nobody knows: a failure, or warnings.
@@ -190,17 +197,13 @@ impl Record<'_> {
     }
 }
 
-/// The cluster with the health that its Secret records, whatever the gate says (rule 232).
-fn shown(cluster: &Cluster, metadata: &ObjectMeta) -> ClusterGateway {
-    let current = Cluster {
-        resource_version: metadata.resource_version.clone().unwrap_or_default(),
-        ..cluster.clone()
-    };
-    let mut object = cluster_gateway(&current, true);
+/// The cluster with the version and the health of its Secret as it is now, whatever the gate says (rule 232).
+fn shown<'a>(cluster: &'a Cluster, metadata: &ObjectMeta) -> Gateway<'a> {
+    let version = metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
     let (healthy, reason) = recorded_health(metadata).unwrap_or_default();
-    object.status.healthy = healthy;
-    object.status.healthy_reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-    object
+    let healthy_reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
+    let status = ClusterGatewayStatus { healthy, healthy_reason };
+    Gateway::with_status(cluster, version.unwrap_or(cluster.version), status)
 }
 
 /// What the two annotations say; `None`: they do not say it the way that it is written here.

@@ -1,22 +1,31 @@
-//! What the two resources have in common: how one object or a list of them is selected, turned and written.
+//! What the two resources have in common: how one object or a list of them is found, selected, turned and written.
+
+use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::Metadata;
 use http::Response;
 use http::request::Parts;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::discovery::group_version;
 use super::encode::respond;
 use super::negotiate::{Format, Offer, Output, Target, Transform, negotiate};
-use super::options::{ListOptions, refuse_export};
+use super::options::{ListOptions, at_least, refuse_export};
+use super::pages::{ListMeta, Page};
+use super::selector::LabelSelector;
 use super::table::{Column, Include, PartialObjectMetadata, PartialObjectMetadataList, Table};
+use super::{Api, watch};
 use crate::body::Body;
+use crate::registry::Cluster;
 use crate::request::ResourceTarget;
 use crate::status::{Error, NotAcceptable};
 
 /// What is said of a resource's objects.
 pub(super) struct Kind {
+    /// Kind of one object.
+    pub(super) one: &'static str,
     /// Resource, plural.
     pub(super) resource: &'static str,
     /// Kind of a list.
@@ -31,14 +40,55 @@ pub(super) struct Kind {
     pub(super) partial: [&'static str; 2],
 }
 
-/// An object of one of the resources.
-pub(super) trait Object: Serialize {
+/// One of the resources.
+pub(super) trait Resource: Copy + Send + Sync + 'static {
     const KIND: &'static Kind;
-    fn metadata(&self) -> &Metadata;
+    type Object<'a>: Object;
+    /// The object that is there whatever clusters are registered.
+    fn constant<'a>(self) -> Option<Self::Object<'a>>;
+    /// Whether lists and watches show that object; it comes first.
+    fn is_listed(self) -> bool;
+    /// The object of a cluster, at this `resourceVersion`. `None`: the cluster has none.
+    fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Self::Object<'a>>;
+    /// Brings clusters, which come sorted by name, into the order of lists.
+    fn sort(self, clusters: &mut [&Arc<Cluster>]);
+}
+
+/// An object of one of the resources: a view of a cluster, made when it is shown.
+pub(super) trait Object {
+    type Shown: Serialize;
+    fn name(&self) -> &str;
+    fn selected_by(&self, labels: &LabelSelector) -> bool;
+    fn metadata(&self) -> Metadata;
     /// Cells of its row, one per column.
-    fn cells(&self) -> Vec<Value>;
-    /// The object with kind and apiVersion.
-    fn typed(self) -> Self;
+    fn cells(&self, now: OffsetDateTime) -> Vec<Value>;
+    /// The object; `typed`: with kind and apiVersion.
+    fn show(&self, typed: bool) -> Self::Shown;
+    /// Its place in the order of lists, for the next page to begin behind.
+    fn place(&self) -> String;
+    /// Whether it comes behind such a place.
+    fn is_behind(&self, place: &str) -> bool;
+}
+
+/// Which objects are asked for.
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub(super) options: ListOptions,
+    /// The name that was authorized (rule 92); empty: all.
+    name: String,
+}
+
+impl Selection {
+    pub(super) fn matches(&self, object: &impl Object) -> bool {
+        let name = object.name();
+        (self.name.is_empty() || self.name == name)
+            && self.options.fields.matches(name)
+            && object.selected_by(&self.options.labels)
+    }
+
+    pub(super) fn is_everything(&self) -> bool {
+        self.name.is_empty() && self.options.fields.is_empty() && self.options.labels.is_empty()
+    }
 }
 
 /// `meta.k8s.io` transforms, in both formats (rules 200, 201, 205).
@@ -61,106 +111,127 @@ const ONE: &str = "application/json, application/yaml, application/vnd.kubernete
 const MANY: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, \
                     application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
-/// Answers a GET of one object; `find` is called once the representation and the options are agreed on.
-pub(super) fn get<T: Object>(
+/// Answers a GET of one object.
+pub(super) async fn get<R: Resource>(
+    api: &Api,
+    resource: R,
+    name: &str,
     parts: &Parts,
-    find: impl FnOnce() -> Result<T, Error>,
 ) -> Result<Response<Body>, Error> {
-    let output = accepted::<T>(parts)?;
-    refuse_export(parts.uri.query().unwrap_or_default())?;
-    one(find()?, parts, output)
+    let query = parts.uri.query().unwrap_or_default();
+    let output = accepted::<R>(parts)?;
+    refuse_export(query)?;
+    let version = at_least(query)?;
+    if let Some(object) = resource.constant().filter(|object| object.name() == name) {
+        return one(R::KIND, &object, parts, output, api.now());
+    }
+    let snapshot = api.fresh(version).await?;
+    let found = snapshot.get_virtual(name).and_then(|cluster| resource.object(cluster, cluster.version));
+    let not_found = || Error::NotFound { resource: R::KIND.resource, name: name.to_owned() };
+    one(R::KIND, &found.ok_or_else(not_found)?, parts, output, api.now())
 }
 
 /// The representation in which one object is to be written.
-pub(super) fn accepted<T: Object>(parts: &Parts) -> Result<Output, Error> {
-    let offer = Offer { representations: ONE, protobuf: T::KIND.protobuf[0], transform };
+pub(super) fn accepted<R: Resource>(parts: &Parts) -> Result<Output, Error> {
+    let offer = Offer { representations: ONE, protobuf: R::KIND.protobuf[0], transform };
     let output = negotiate(parts, &offer)?;
     match output.transform {
         Some(Transform::PartialObjectMetadataList(_)) => {
-            Err(Error::NotAcceptable(NotAcceptable::Object(T::KIND.partial[1])))
+            Err(Error::NotAcceptable(NotAcceptable::Object(R::KIND.partial[1])))
         }
         _ => Ok(output),
     }
 }
 
 /// Writes one object.
-pub(super) fn one<T: Object>(object: T, parts: &Parts, output: Output) -> Result<Response<Body>, Error> {
+pub(super) fn one<O: Object>(
+    kind: &'static Kind,
+    object: &O,
+    parts: &Parts,
+    output: Output,
+    now: OffsetDateTime,
+) -> Result<Response<Body>, Error> {
     match output.transform {
         Some(Transform::Table(version)) => {
             let include = Include::parse(parts.uri.query().unwrap_or_default())?;
-            respond(&Table::new(vec![object], version, include), output)
+            let metadata =
+                ListMeta { resource_version: object.metadata().resource_version, ..ListMeta::default() };
+            let objects = std::slice::from_ref(object);
+            respond(&Table::new(objects, version, include, now, metadata, Some(kind.columns)), output)
         }
         Some(Transform::PartialObjectMetadata(version)) => {
             respond(&PartialObjectMetadata::new(object.metadata(), version), output)
         }
         Some(Transform::PartialObjectMetadataList(_) | Transform::Discovery(_)) | None => {
-            respond(&object.typed(), output)
+            respond(&object.show(true), output)
         }
     }
 }
 
-/// Answers a GET of the collection in the order that `all` gives it. The options are applied to what is shown, and so
-/// is the name that was authorized (rule 92).
-pub(super) fn list<T: Object>(
+/// Answers a GET of the collection: a list, or a watch. The options are applied to what is shown, and so is the name
+/// that was authorized (rule 92).
+pub(super) async fn list<R: Resource>(
+    api: &Api,
+    resource: R,
     target: &ResourceTarget,
     parts: &Parts,
-    all: impl FnOnce(&ListOptions) -> Result<Vec<T>, Error>,
 ) -> Result<Response<Body>, Error> {
     let query = parts.uri.query().unwrap_or_default();
-    let offer = Offer { representations: MANY, protobuf: T::KIND.protobuf[1], transform };
+    let offer = Offer { representations: MANY, protobuf: R::KIND.protobuf[1], transform };
     let output = negotiate(parts, &offer)?;
-    let options = ListOptions::parse(query)?;
-    if options.watch {
-        return Err(Error::WatchNotSupported(T::KIND.resource));
+    let selection = Selection { options: ListOptions::parse(query)?, name: target.name.clone() };
+    if selection.options.watch {
+        return watch::serve(api, resource, selection, query, output).await;
     }
-    if options.continues {
-        return Err(Error::Expired(
-            "The provided continue parameter is unknown here: lists are never cut into pages. Ask again without it."
-                .to_owned(),
-        ));
-    }
-    let mut objects = all(&options)?;
-    objects.retain(|object| {
-        let name = &object.metadata().name;
-        options.fields.matches(name) && (target.name.is_empty() || target.name == *name)
-    });
-    write_list(objects, query, output)
+    let mut page = Page::read(api, resource, &selection).await?;
+    let metadata = std::mem::take(&mut page.metadata);
+    let objects = page.objects(resource);
+    write_list(R::KIND, &objects, metadata, query, output, api.now())
 }
 
-fn write_list<T: Object>(objects: Vec<T>, query: &str, output: Output) -> Result<Response<Body>, Error> {
+fn write_list<O: Object>(
+    kind: &'static Kind,
+    objects: &[O],
+    metadata: ListMeta,
+    query: &str,
+    output: Output,
+    now: OffsetDateTime,
+) -> Result<Response<Body>, Error> {
     match output.transform {
         Some(Transform::Table(version)) => {
             let include = Include::parse(query)?;
-            respond(&Table::new(objects, version, include), output)
+            respond(&Table::new(objects, version, include, now, metadata, Some(kind.columns)), output)
         }
         Some(Transform::PartialObjectMetadataList(version)) => {
-            let metadata = objects.iter().map(Object::metadata);
-            respond(&PartialObjectMetadataList::new(metadata, version), output)
+            respond(&PartialObjectMetadataList::new(objects, version, metadata), output)
         }
         Some(Transform::PartialObjectMetadata(_)) => {
-            Err(Error::NotAcceptable(NotAcceptable::Object(T::KIND.partial[0])))
+            Err(Error::NotAcceptable(NotAcceptable::Object(kind.partial[0])))
         }
         Some(Transform::Discovery(_)) | None => {
-            let items = objects
-                .into_iter()
-                .map(|object| if T::KIND.typed_items { object.typed() } else { object })
-                .collect();
-            respond(
-                &List { kind: T::KIND.list, api_version: group_version(), metadata: Empty {}, items },
-                output,
-            )
+            let items = Items { objects, typed: kind.typed_items };
+            respond(&List { kind: kind.list, api_version: group_version(), metadata, items }, output)
         }
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct List<T> {
+struct List<I> {
     kind: &'static str,
     api_version: String,
-    metadata: Empty,
-    items: Vec<T>,
+    metadata: ListMeta,
+    items: I,
 }
 
-#[derive(Serialize)]
-struct Empty {}
+/// Objects that are made one by one as they are written: all of them at once would take as much again as the text.
+struct Items<'a, O> {
+    objects: &'a [O],
+    typed: bool,
+}
+
+impl<O: Object> Serialize for Items<'_, O> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.objects.iter().map(|object| object.show(self.typed)))
+    }
+}

@@ -4,9 +4,11 @@
 use cluster_gateway_client::v1alpha1::Metadata;
 use serde::Serialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::negotiate::MetaVersion;
 use super::object::Object;
+use super::pages::ListMeta;
 use crate::request::query_value;
 use crate::status::Error;
 
@@ -54,13 +56,10 @@ impl Include {
 pub(super) struct Table<T> {
     kind: &'static str,
     api_version: &'static str,
-    metadata: Empty,
-    column_definitions: &'static [Column],
+    metadata: ListMeta,
+    column_definitions: Option<&'static [Column]>,
     rows: Vec<Row<T>>,
 }
-
-#[derive(Serialize)]
-struct Empty {}
 
 #[derive(Serialize)]
 struct Row<T> {
@@ -75,23 +74,31 @@ enum RowObject<T> {
     Object(T),
 }
 
-impl<T: Object> Table<T> {
-    pub(super) fn new(objects: Vec<T>, version: MetaVersion, include: Include) -> Self {
-        let rows = objects.into_iter().map(|object| Row {
-            cells: object.cells(),
+impl<T: Serialize> Table<T> {
+    /// `columns`: `None` in all events of a watch but the first.
+    pub(super) fn new<O: Object<Shown = T>>(
+        objects: &[O],
+        version: MetaVersion,
+        include: Include,
+        now: OffsetDateTime,
+        metadata: ListMeta,
+        columns: Option<&'static [Column]>,
+    ) -> Self {
+        let rows = objects.iter().map(|object| Row {
+            cells: object.cells(now),
             object: match include {
                 Include::None => None,
                 Include::Metadata => {
                     Some(RowObject::Metadata(PartialObjectMetadata::new(object.metadata(), version)))
                 }
-                Include::Object => Some(RowObject::Object(object.typed())),
+                Include::Object => Some(RowObject::Object(object.show(true))),
             },
         });
         Self {
             kind: "Table",
             api_version: api_version(version),
-            metadata: Empty {},
-            column_definitions: T::KIND.columns,
+            metadata,
+            column_definitions: columns,
             rows: rows.collect(),
         }
     }
@@ -107,8 +114,8 @@ pub(super) struct PartialObjectMetadata {
 }
 
 impl PartialObjectMetadata {
-    pub(super) fn new(metadata: &Metadata, version: MetaVersion) -> Self {
-        Self { kind: "PartialObjectMetadata", api_version: api_version(version), metadata: metadata.clone() }
+    pub(super) fn new(metadata: Metadata, version: MetaVersion) -> Self {
+        Self { kind: "PartialObjectMetadata", api_version: api_version(version), metadata }
     }
 }
 
@@ -118,22 +125,26 @@ impl PartialObjectMetadata {
 pub(super) struct PartialObjectMetadataList {
     kind: &'static str,
     api_version: &'static str,
-    metadata: Empty,
+    metadata: ListMeta,
     items: Vec<PartialObjectMetadata>,
 }
 
 impl PartialObjectMetadataList {
-    pub(super) fn new<'a>(objects: impl Iterator<Item = &'a Metadata>, version: MetaVersion) -> Self {
+    pub(super) fn new(objects: &[impl Object], version: MetaVersion, metadata: ListMeta) -> Self {
         Self {
             kind: "PartialObjectMetadataList",
             api_version: api_version(version),
-            metadata: Empty {},
-            items: objects.map(|metadata| PartialObjectMetadata::new(metadata, version)).collect(),
+            metadata,
+            items: objects
+                .iter()
+                .map(|object| PartialObjectMetadata::new(object.metadata(), version))
+                .collect(),
         }
     }
 }
 
-fn api_version(version: MetaVersion) -> &'static str {
+/// `apiVersion` of the representations.
+pub(super) fn api_version(version: MetaVersion) -> &'static str {
     match version {
         MetaVersion::V1 => "meta.k8s.io/v1",
         MetaVersion::V1beta1 => "meta.k8s.io/v1beta1",

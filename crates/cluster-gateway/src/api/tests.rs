@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::*;
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialFacts};
 use crate::identity::Rules;
 use crate::registry::{Cluster, Unusable, Upstream};
 use crate::request::RequestInfo;
@@ -27,13 +27,17 @@ mod health_record;
 mod managed;
 mod openapi;
 mod records;
+mod pages;
 mod replay;
 mod resources;
+mod watch;
 
 use records::Records;
 
+/// 2026-01-11T00:00:00Z, when every test takes place.
+const NOW: i64 = 1_768_089_600;
 /// Key material that must never be seen in an answer.
-const TOKEN: &str = "s3cr3t-token";
+const TOKEN: &str = "s3cr3t-token-of-more-than-32-bytes";
 
 /// An answer, read to its end.
 struct Answer {
@@ -78,30 +82,12 @@ impl Fixture {
         let snapshot = Arc::new(snapshot);
         let synced = Arc::new(AtomicBool::new(true));
         let stopping = Arc::new(AtomicBool::new(false));
-        let condition = |flag: &Arc<AtomicBool>| -> Condition {
-            let flag = Arc::clone(flag);
-            Arc::new(move || flag.load(Ordering::Relaxed))
-        };
-        let api = Api::new(ApiConfig {
-            version: VersionInfo {
-                major: "1".to_owned(),
-                minor: "2".to_owned(),
-                git_version: "v1.2.3".to_owned(),
-                git_commit: "0123abcd".to_owned(),
-                git_tree_state: "clean".to_owned(),
-                build_date: "2026-01-02T03:04:05Z".to_owned(),
-                platform: "linux/amd64".to_owned(),
-                ..VersionInfo::current()
-            },
-            secure_port: 19443,
+        let api = api(
             healthiness_check,
-            list_control_plane: true,
-            synced: condition(&synced),
-            stopping: condition(&stopping),
-            clusters: Arc::new(move || Arc::clone(&snapshot)),
-            metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
-            health: Some(Arc::<Records>::clone(&records)),
-        });
+            [&synced, &stopping],
+            Arc::new(move || Arc::clone(&snapshot)),
+            Arc::<Records>::clone(&records),
+        );
         Self { api, records, synced, stopping }
     }
 
@@ -109,7 +95,11 @@ impl Fixture {
         self.send(method, uri, headers, "")
     }
 
+    /// The answer as far as it is there: of a watch, what it says at once.
     fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        // Keeps the time of watches; nothing runs on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _guard = runtime.enter();
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -125,12 +115,12 @@ impl Fixture {
         };
         let response = result.unwrap_or_else(|error| error.into_response(wants_pretty(&parts)));
         let (parts, body) = response.into_parts();
-        let body = body.collect().now_or_never().expect("a body that is there").unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+        let mut body = body;
+        let mut text = Vec::new();
+        while let Some(Some(frame)) = body.frame().now_or_never() {
+            text.extend_from_slice(&frame.unwrap().into_data().unwrap());
         }
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(text).unwrap() }
     }
 
     fn get(&self, uri: &str) -> Answer {
@@ -140,6 +130,40 @@ impl Fixture {
     fn accept(&self, uri: &str, accept: &str) -> Answer {
         self.ask("GET", uri, &[("accept", accept)])
     }
+}
+
+fn api(
+    healthiness_check: bool,
+    flags: [&Arc<AtomicBool>; 2],
+    clusters: Clusters,
+    records: Arc<Records>,
+) -> Api {
+    let [synced, stopping] = flags.map(|flag| -> Condition {
+        let flag = Arc::clone(flag);
+        Arc::new(move || flag.load(Ordering::Relaxed))
+    });
+    let mut api = Api::new(ApiConfig {
+        version: VersionInfo {
+            major: "1".to_owned(),
+            minor: "2".to_owned(),
+            git_version: "v1.2.3".to_owned(),
+            git_commit: "0123abcd".to_owned(),
+            git_tree_state: "clean".to_owned(),
+            build_date: "2026-01-02T03:04:05Z".to_owned(),
+            platform: "linux/amd64".to_owned(),
+            ..VersionInfo::current()
+        },
+        secure_port: 19443,
+        healthiness_check,
+        list_control_plane: true,
+        synced,
+        stopping,
+        clusters,
+        metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+        health: Some(records),
+    });
+    api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+    api
 }
 
 /// The clusters of the recordings.
@@ -179,9 +203,10 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         _ => Credential::token(TOKEN.as_bytes()),
     };
     let credential = credential.unwrap();
+    let facts = CredentialFacts::of(&credential);
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".to_owned(), port: 16444 },
-        route: Route::default(),
+        route: Route::Direct,
         verification: Verification::SystemRoots,
         server_name: None,
         client_certificate: None,
@@ -197,13 +222,15 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         names_endpoint: true,
         managed_cluster: None,
         creation_timestamp: Some(created.to_owned()),
-        uid: String::new(),
-        resource_version: "1".to_owned(),
+        uid: format!("uid-{name}"),
+        resource_version: "42".to_owned(),
+        version: 42,
         credential_type: Some(credential_type),
         endpoint_type: EndpointType::Const,
         address: Some("https://127.0.0.1:16444".to_owned()),
         ca_bundle: Some(Arc::from(&b"-----BEGIN CERTIFICATE-----"[..])),
         proxy_url: None,
+        credential_facts: facts,
         upstream: Ok(Upstream {
             certified: None,
             origin: "https://127.0.0.1:16444".to_owned(),
@@ -212,6 +239,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
             insecure: false,
             transport: Arc::new(transport),
         }),
+        in_flight: Arc::default(),
     }
 }
 

@@ -69,10 +69,10 @@ pub(super) fn authenticate(cas: &Arc<ClientCas>, asked: &Asked<'_>) -> Answer {
     match &asked.connection.as_client.verify(cas, chain, asked.now).subject {
         Err(error) => Answer::Failed(format!("client certificate: {error}")),
         Ok(subject) if subject.common_name.is_empty() => Answer::NotRequested,
-        Ok(subject) => Answer::Authenticated(UserInfo {
+        Ok(subject) => Answer::Authenticated(Arc::new(UserInfo {
             name: subject.common_name.clone(),
             groups: subject.organizations.clone(),
             ..UserInfo::default()
-        }),
+        })),
     }
 }

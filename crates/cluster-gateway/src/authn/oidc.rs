@@ -62,7 +62,7 @@ impl Oidc {
     pub(super) async fn authenticate(self: &Arc<Self>, asked: &AskedToken<'_>) -> Answer {
         let Some(token) = Jwt::parse(asked.token) else { return Answer::NotRequested };
         match self.user(&token, asked.now).await {
-            Ok(user) => Answer::Authenticated(user),
+            Ok(user) => Answer::Authenticated(Arc::new(user)),
             Err(reason) => Answer::Failed(format!("ID token: {reason}")),
         }
     }

@@ -68,7 +68,7 @@ impl RequestHeader {
             ));
         }
         match self.user(asked.headers) {
-            Ok(Some(user)) => Answer::Authenticated(user),
+            Ok(Some(user)) => Answer::Authenticated(Arc::new(user)),
             Ok(None) => Answer::NotRequested,
             Err(name) => Answer::Failed(format!("front proxy: header {name} is not UTF-8")),
         }

@@ -31,7 +31,7 @@ pub(super) enum Answer {
     /// The request does not use this scheme.
     NotRequested,
     /// It does, and this is who sent it.
-    Authenticated(UserInfo),
+    Authenticated(Arc<UserInfo>),
     /// It does, and it is not to be believed; why, for the log.
     Failed(String),
 }
@@ -45,7 +45,7 @@ pub(super) trait Scheme<A>: Sync {
 pub(super) async fn first_success<A, S: Scheme<A>>(
     schemes: &[S],
     asked: &A,
-) -> Result<Option<UserInfo>, String> {
+) -> Result<Option<Arc<UserInfo>>, String> {
     let mut failures = Vec::new();
     for scheme in schemes {
         match scheme.authenticate(asked).await {
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn rule_060_rule_061_the_first_success_wins_and_failures_forbid_anonymous() {
-        let user = |name: &str| UserInfo { name: name.to_owned(), ..UserInfo::default() };
+        let user = |name: &str| Arc::new(UserInfo { name: name.to_owned(), ..UserInfo::default() });
         let yes = |name| Answer::Authenticated(user(name));
         let no = |reason: &str| Answer::Failed(reason.to_owned());
         let skip = || Answer::NotRequested;

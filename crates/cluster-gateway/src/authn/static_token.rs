@@ -49,7 +49,7 @@ impl TokenFile {
 
     pub(super) fn authenticate(&self, token: &str) -> Answer {
         match self.users.load().get(&self.fingerprints.of(token)) {
-            Some(user) => Answer::Authenticated((**user).clone()),
+            Some(user) => Answer::Authenticated(Arc::clone(user)),
             None => Answer::NotRequested,
         }
     }
@@ -98,7 +98,9 @@ impl TokenFile {
             match entry(line) {
                 Err(reason) => parsed.problems.push(format!("{}: {reason}", place())),
                 Ok((token, user)) => match parsed.users.entry(self.fingerprints.of(&token)) {
-                    std::collections::hash_map::Entry::Vacant(free) => _ = free.insert(Arc::new(user)),
+                    std::collections::hash_map::Entry::Vacant(free) => {
+                        _ = free.insert(UserInfo::completed(Arc::new(user)))
+                    }
                     std::collections::hash_map::Entry::Occupied(_) => parsed.duplicates.push(place()),
                 },
             }

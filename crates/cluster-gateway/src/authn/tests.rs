@@ -53,7 +53,7 @@ async fn authenticator(front: &str, clients: &str, allowed_names: &[&str]) -> Au
 async fn name(authenticator: &Authenticator, connection: &Connection, now: SystemTime) -> Option<String> {
     let request = http::Request::get("/").header("x-remote-user", "alice").body(()).unwrap();
     let mut parts = request.into_parts().0;
-    authenticator.authenticate_at(connection, &mut parts, now, true).await.ok().map(|user| user.name)
+    authenticator.authenticate_at(connection, &mut parts, now, true).await.ok().map(|user| user.name.clone())
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl TokenReviews {
 
     pub(super) async fn authenticate(&self, token: &str, peer: IpAddr) -> Answer {
         match self.review(token, peer).await {
-            Ok(Ok(user)) => Answer::Authenticated((*user).clone()),
+            Ok(Ok(user)) => Answer::Authenticated(user),
             Ok(Err(reason)) => Answer::Failed(reason.to_string()),
             Err(failure) => Answer::Failed(format!("the hub could not be asked: {failure}")),
         }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
@@ -28,7 +29,13 @@ impl Authorizer {
     /// # Errors
     /// [`Error::Forbidden`] for the first part that is not allowed; a 500 for parts without a user;
     /// [`Error::BadRequest`] for values that are not UTF-8, and for too many of them; [`Error::AuthorizationUnknown`] if the hub does not say.
-    pub async fn impersonate(&self, user: UserInfo, parts: &mut Parts, uri: &str) -> Result<UserInfo, Error> {
+    pub async fn impersonate(
+        &self,
+        user: impl Into<Arc<UserInfo>>,
+        parts: &mut Parts,
+        uri: &str,
+    ) -> Result<Arc<UserInfo>, Error> {
+        let user = user.into();
         let requested = Requested::read(&parts.headers);
         strip(&mut parts.headers);
         let Some(requested) = requested? else { return Ok(user) };
@@ -47,7 +54,7 @@ impl Authorizer {
             // Boxed: rare, and large; a request's future is moved and kept as a whole.
             Box::pin(self.check(&user, part.attributes(), None, uri)).await?;
         }
-        Ok(requested.into_user())
+        Ok(Arc::new(requested.into_user()))
     }
 }
 

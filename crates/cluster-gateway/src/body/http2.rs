@@ -36,13 +36,24 @@ pub struct Sending {
     stream: SendStream<Bytes>,
     /// What has been read from the body and not been sent.
     ahead: Option<Item>,
+    ended: bool,
+}
+
+impl Drop for Sending {
+    /// Whoever gives a body up before its end takes back what waits for room, too: left to itself, h2 would tell the peer
+    /// only behind that.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stream.send_reset(Reason::CANCEL);
+        }
+    }
 }
 
 impl Sending {
     /// Nothing is sent before this is polled.
     #[must_use]
     pub fn new(body: Body, stream: SendStream<Bytes>) -> Self {
-        Self { body, stream, ahead: None }
+        Self { body, stream, ahead: None, ended: false }
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
@@ -89,6 +100,15 @@ impl Future for Sending {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let result = ready!(this.poll_sent(cx));
+        this.ended = true;
+        Poll::Ready(result)
+    }
+}
+
+impl Sending {
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let this = self;
         loop {
             let Poll::Ready(item) = this.poll_item(cx) else { return this.poll_unwanted(cx) };
             let frame = match item {

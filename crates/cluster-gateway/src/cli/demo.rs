@@ -21,6 +21,7 @@ use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
 use crate::credential::ExecPolicy;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
+use crate::limits::LimitsConfig;
 use crate::record::{Recorder, Served};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::serve::Server;
@@ -155,7 +156,10 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         allow_loopback_clusters: true,
         proxies: ProxyEnvironment::default(),
         exec: ExecPolicy::default(),
+        konnectivity: None,
+        limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
+        shutdown_send_retry_after: false,
         poll: Duration::from_secs(10),
     })
 }

@@ -10,7 +10,7 @@ pub struct Leftover {
 }
 
 /// Flags that are taken and have no effect, with whether they take a value, and why.
-const IGNORED: [(&str, Takes, &str); 35] = [
+const IGNORED: [(&str, Takes, &str); 34] = [
     ("--etcd-", Takes::Value, NO_ETCD),
     ("--storage-", Takes::Value, NO_ETCD),
     ("--encryption-provider-config", Takes::Value, NO_ETCD),
@@ -45,7 +45,6 @@ const IGNORED: [(&str, Takes, &str); 35] = [
     ("--audit-webhook-truncate-", Takes::Value, NO_TRUNCATION),
     ("--audit-log-version", Takes::Value, NO_OTHER_VERSION),
     ("--audit-webhook-version", Takes::Value, NO_OTHER_VERSION),
-    ("--proxy-", Takes::Value, NOT_YET),
 ];
 
 /// klog's flags: where and how Go's logger writes.

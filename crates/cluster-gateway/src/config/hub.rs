@@ -61,7 +61,10 @@ impl Config {
             audit: common.audit,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
+            konnectivity: common.konnectivity,
+            limits: common.limits,
             shutdown_delay: options.common.shutdown_delay_duration,
+            shutdown_send_retry_after: options.common.limits.shutdown_send_retry_after,
             poll: POLL,
         })
     }

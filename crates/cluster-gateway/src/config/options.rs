@@ -7,10 +7,14 @@ use clap::{ArgAction, Args};
 
 mod audit;
 mod common;
+mod konnectivity;
+mod limits;
 mod standalone;
 
 pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
+pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
+pub use limits::LimitOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
 /// Flags of the hub-mode server.

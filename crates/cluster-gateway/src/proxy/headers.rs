@@ -38,6 +38,36 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     headers.remove(AUDIT_ID);
 }
 
+/// Takes all trailers away from a request: they would come behind every check, and Kubernetes reads none.
+pub(super) fn strip_request_trailers(trailers: &mut HeaderMap) {
+    trailers.clear();
+}
+
+/// Takes away from the trailers of an answer what an answer's head would not bring, and what may stand in no trailer:
+/// fields that a recipient would have had to know before (RFC 9110, section 6.5.1).
+pub(super) fn strip_response_trailers(trailers: &mut HeaderMap) {
+    strip_response(trailers);
+    remove_where(trailers, |name| {
+        name.starts_with("content-")
+            || matches!(
+                name,
+                "age"
+                    | "cache-control"
+                    | "date"
+                    | "expires"
+                    | "location"
+                    | "retry-after"
+                    | "vary"
+                    | "warning"
+                    | "host"
+                    | "authorization"
+                    | "www-authenticate"
+                    | "set-cookie"
+                    | "trailer"
+            )
+    });
+}
+
 /// Says that an answer must not be stored, unless the member has said anything about storing it (rule 115).
 pub(super) fn default_cache_control(headers: &mut HeaderMap) {
     let said = [header::CACHE_CONTROL, header::ETAG, header::LAST_MODIFIED];

@@ -31,7 +31,7 @@ fn upstream(member: &FakeMember) -> Upstream {
     let port = member.address.port();
     let spec = TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
-        route: Route::default(),
+        route: Route::Direct,
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
@@ -58,10 +58,11 @@ fn outbound<'o>(
     method: &'o Method,
     path: &'o str,
     query: Option<&'o str>,
+    hop: &'o Hop,
 ) -> Outbound<'o> {
     let way = upstream.way("c").now_or_never().expect("no wait").expect("a credential");
     let (base_path, identity) = (upstream.base_path.as_str(), &identity::Exchange::Gateway);
-    Outbound { cluster: "c", method, path, query, base_path, way, identity }
+    Outbound { cluster: "c", method, path, query, base_path, way, identity, hop }
 }
 
 /// Forwards to `path`; the request's own path does not matter.
@@ -73,7 +74,7 @@ async fn send(
 ) -> Result<Response<Body>, Error> {
     let (parts, body) = request.body(body).expect("a request").into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    outbound(upstream, &method, path, uri.query()).forward(parts, body, peer()).await
+    outbound(upstream, &method, path, uri.query(), &Hop::default()).forward(parts, body, peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

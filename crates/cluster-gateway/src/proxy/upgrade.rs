@@ -16,19 +16,26 @@ use tokio_util::task::TaskTracker;
 
 use super::{Outbound, splice};
 use crate::body::{Body, BodyError, Observer};
+use crate::limits::Place;
 use crate::status::Error;
 use crate::transport::TransportError;
 
 /// How long a member may take to say why it refuses an upgrade (rule 186).
 const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
 
+/// What an upgraded stream needs and holds.
+pub(super) struct Stream<'s> {
+    pub(super) tasks: &'s TaskTracker,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) place: Place,
+}
+
 pub(super) async fn forward(
     outbound: &Outbound<'_>,
     mut parts: Parts,
     body: Body,
     peer: SocketAddr,
-    tasks: &TaskTracker,
-    observer: Option<Box<dyn Observer>>,
+    stream: Stream<'_>,
 ) -> Result<Response<Body>, Error> {
     let protocol = protocol(&parts.headers)?;
     let client = parts
@@ -46,8 +53,8 @@ pub(super) async fn forward(
         .map_err(|error| dial_error(error).into_status(outbound.cluster))?;
     outbound.way.answered(response.status());
     match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => Ok(switch(response, client, tasks, observer)),
-        status if status.as_u16() >= 400 => Ok(refusal(response)),
+        StatusCode::SWITCHING_PROTOCOLS => Ok(switch(response, client, stream)),
+        status if status.as_u16() >= 400 => Ok(refusal(response).map(|body| body.holding(stream.place))),
         status => Err(Error::InvalidUpgradeResponse(status)),
     }
 }
@@ -76,14 +83,13 @@ fn dial_error(error: TransportError) -> TransportError {
 }
 
 /// Relays the member's 101 as it is, and then every byte (rule 185).
-fn switch(
-    mut response: Response<Incoming>,
-    client: OnUpgrade,
-    tasks: &TaskTracker,
-    observer: Option<Box<dyn Observer>>,
-) -> Response<Body> {
+fn switch(mut response: Response<Incoming>, client: OnUpgrade, stream: Stream<'_>) -> Response<Body> {
     let member = hyper::upgrade::on(&mut response);
-    tasks.spawn(splice::run(client, member, observer));
+    let Stream { tasks, observer, place } = stream;
+    tasks.spawn(async move {
+        splice::run(client, member, observer).await;
+        drop(place);
+    });
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *answer.headers_mut() = std::mem::take(response.headers_mut());

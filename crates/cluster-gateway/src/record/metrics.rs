@@ -30,15 +30,29 @@ pub struct Metrics {
     failures: [AtomicU64; 5],
 }
 
-/// A gauge that is read when the metrics are.
+/// A metric that is kept elsewhere and read when the metrics are.
 #[derive(Debug, Clone)]
-pub struct Gauge {
-    /// Name, with its unit.
+pub struct Reading {
+    /// Name, with its unit; a counter's without `_total`.
     pub name: &'static str,
     /// What it counts.
     pub help: &'static str,
+    /// Whether it can fall.
+    pub kind: ReadingKind,
     /// Label pairs and values.
-    pub values: Vec<(&'static [(&'static str, &'static str)], u64)>,
+    pub values: Vec<(LabelPairs, u64)>,
+}
+
+/// Names and values of labels; the values come from bounded sets (rule 7).
+pub type LabelPairs = Vec<(&'static str, String)>;
+
+/// What a [`Reading`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadingKind {
+    /// It rises and falls.
+    Gauge,
+    /// It only rises, from 0 at the start of the process.
+    Counter,
 }
 
 #[derive(Debug, Default)]
@@ -95,12 +109,12 @@ impl Metrics {
         });
     }
 
-    /// Everything in Prometheus' text form, with `gauges` read by the caller, and what `audit` has counted if there is
+    /// Everything in Prometheus' text form, with `readings` taken by the caller, and what `audit` has counted if there is
     /// any.
     #[must_use]
-    pub fn encode(&self, gauges: Vec<Gauge>, audit: Option<&Counts>) -> String {
+    pub fn encode(&self, readings: Vec<Reading>, audit: Option<&Counts>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Snapshot::new(self, gauges, audit)));
+        registry.register_collector(Box::new(Snapshot::new(self, readings, audit)));
         let mut text = String::new();
         // Writing to a String cannot fail; a failing encoder would leave the text short.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -116,7 +130,7 @@ type Durations = (Labels, Vec<(f64, u64)>, f64);
 struct Snapshot {
     durations: Vec<Durations>,
     failures: Vec<(Blame, u64)>,
-    gauges: Vec<Gauge>,
+    readings: Vec<Reading>,
     audit: Option<AuditCounts>,
 }
 
@@ -127,7 +141,7 @@ struct AuditCounts {
 }
 
 impl Snapshot {
-    fn new(metrics: &Metrics, gauges: Vec<Gauge>, audit: Option<&Counts>) -> Self {
+    fn new(metrics: &Metrics, readings: Vec<Reading>, audit: Option<&Counts>) -> Self {
         let durations = metrics
             .proxied
             .load()
@@ -144,7 +158,7 @@ impl Snapshot {
             events: counts.events(),
             lost: Backend::ALL.map(|backend| (backend, counts.lost(backend))),
         });
-        Self { durations, failures, gauges, audit }
+        Self { durations, failures, readings, audit }
     }
 
     fn counter<L: EncodeLabelSet>(
@@ -217,12 +231,14 @@ impl Collector for Snapshot {
             let name = "apiserver_audit_error";
             Self::counter(&mut encoder, name, "Audit events that a backend has lost", lost)?;
         }
-        for gauge in &self.gauges {
-            let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
-            for (labels, value) in &gauge.values {
-                metric
-                    .encode_family(&labels.to_vec())?
-                    .encode_gauge(&i64::try_from(*value).unwrap_or(i64::MAX))?;
+        for Reading { name, help, kind, values } in &self.readings {
+            if *kind == ReadingKind::Counter {
+                Self::counter(&mut encoder, name, help, values.iter().cloned())?;
+                continue;
+            }
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (labels, value) in values {
+                metric.encode_family(labels)?.encode_gauge(&i64::try_from(*value).unwrap_or(i64::MAX))?;
             }
         }
         Ok(())
@@ -243,8 +259,14 @@ mod tests {
         metrics.proxied(&labels("m1", 200), Duration::from_millis(30));
         metrics.proxied(&labels("m1", 200), Duration::from_secs(60));
         metrics.failure(Blame::Member);
-        let text = metrics
-            .encode(vec![Gauge { name: "x", help: "y", values: vec![(&[("state", "usable")], 3)] }], None);
+        let reading = |name, kind| Reading {
+            name,
+            help: "y",
+            kind,
+            values: vec![(vec![("state", "usable".to_owned())], 3)],
+        };
+        let readings = vec![reading("x", ReadingKind::Gauge), reading("z", ReadingKind::Counter)];
+        let text = metrics.encode(readings, None);
         for line in [
             "ocm_proxy_proxied_resource_requests_by_resource_total{resource=\"pods\",verb=\"get\",code=\"200\"} 2",
             "ocm_proxy_proxied_requests_by_cluster_total{cluster=\"m1\",code=\"200\"} 2",
@@ -254,6 +276,7 @@ mod tests {
             "ocm_proxy_proxied_request_duration_seconds_count{resource=\"pods\",verb=\"get\",cluster=\"m1\",code=\"200\"} 2",
             "cluster_gateway_failed_requests_total{blame=\"member\"} 1",
             "x{state=\"usable\"} 3",
+            "z_total{state=\"usable\"} 3",
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
         }

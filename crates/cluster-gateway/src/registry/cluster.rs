@@ -6,7 +6,9 @@ use std::sync::Arc;
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
 use super::{ManagedCluster, Upstream};
+use crate::credential::CredentialFacts;
 use crate::identity::{RuleError, Rules};
+use crate::limits::InFlight;
 use crate::status::Error;
 
 /// A cluster. Immutable; a change of its Secret or ManagedCluster makes a new one, which inherits the transport while
@@ -26,8 +28,10 @@ pub struct Cluster {
     pub creation_timestamp: Option<String>,
     /// `uid` of the Secret.
     pub uid: String,
-    /// `resourceVersion` of the Secret.
+    /// `resourceVersion` that the source gave the Secret: equal while the Secret is.
     pub resource_version: String,
+    /// `resourceVersion` that is shown, and that watches go by. The same, where the source is a hub.
+    pub version: u64,
     /// Kind of credential, if the label names a known one.
     pub credential_type: Option<CredentialType>,
     /// How the cluster is reached.
@@ -44,8 +48,12 @@ pub struct Cluster {
     pub proxy_url: Option<String>,
     /// Identity rules of its annotation; `Err`: they cannot be understood, and why (rule 154).
     pub identity_rules: Result<Rules, RuleError>,
+    /// What may be told of its credential; empty when it cannot be read.
+    pub credential_facts: CredentialFacts,
     /// The way to the member, or why there is none.
     pub upstream: Result<Upstream, Unusable>,
+    /// What is under way to it (rule 126); inherited, whatever changes.
+    pub in_flight: Arc<InFlight>,
 }
 
 /// Why a registered cluster cannot be used, in words for its owner; never holds key material.
@@ -64,6 +72,7 @@ impl Cluster {
             creation_timestamp: managed.creation_timestamp.clone(),
             uid: managed.uid.clone(),
             resource_version: managed.resource_version.clone(),
+            version: 0,
             credential_type: None,
             endpoint_type: EndpointType::Const,
             names_endpoint: false,
@@ -71,8 +80,10 @@ impl Cluster {
             ca_bundle: None,
             proxy_url: None,
             identity_rules: Ok(Rules::default()),
+            credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable("there is no Secret with its credential".to_owned())),
             managed_cluster: Some(managed),
+            in_flight: Arc::default(),
         }
     }
 
@@ -91,5 +102,18 @@ impl Cluster {
             cluster: self.name.clone(),
             reason: reason.clone(),
         })
+    }
+
+    /// Bytes that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let texts =
+            |map: &BTreeMap<String, String>| map.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
+        let certificate =
+            self.upstream.as_ref().ok().and_then(|upstream| upstream.credential.client_certificate());
+        size_of::<Self>()
+            + texts(&self.labels)
+            + texts(&self.annotations)
+            + self.ca_bundle.as_ref().map_or(0, |pem| pem.len())
+            + certificate.map_or(0, |certificate| 2 * certificate.pem.len())
     }
 }

@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 
+use super::history::{Change, History};
 use super::{Cluster, ClusterPolicy, Entry, Registry, Snapshot, Unusable};
 
+mod listing;
 mod managed;
+mod versions;
 
+pub use listing::Listing;
 use managed::Managed;
+use versions::{At, Versions};
 
 /// All clusters by name, with what is needed to read the next Secret.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub struct Index {
     managed: Managed,
     /// Whether the Secrets have been read completely.
     complete: bool,
+    versions: Versions,
+    history: History,
 }
 
 impl Index {
@@ -27,63 +34,82 @@ impl Index {
     #[must_use]
     pub fn new(registry: Arc<Registry>, policy: ClusterPolicy) -> Self {
         let managed = Managed::new(policy.merge_managed_clusters);
-        Self { registry, policy, clusters: BTreeMap::new(), managed, complete: false }
+        let (clusters, versions, history) = Default::default();
+        Self { registry, policy, clusters, managed, complete: false, versions, history }
     }
 
     /// A Secret was created or changed. Not visible before [`Index::publish`].
     pub fn apply(&mut self, entry: impl Into<Entry>) {
-        if let Some(entry) = self.managed.join(entry.into()) {
-            self.read(entry);
+        let entry = entry.into();
+        let at = self.versions.next(entry.secret.metadata.resource_version.as_deref().unwrap_or_default());
+        if let Some(entry) = self.managed.join(entry) {
+            let cluster = self.read(entry);
+            self.put(cluster, at);
         }
     }
 
-    fn read(&mut self, entry: Entry) {
-        let name = entry.secret.metadata.name.as_deref().unwrap_or_default();
-        let previous = self.clusters.get(name);
-        let cluster = Arc::new(self.policy.read(entry, previous.map(AsRef::as_ref)));
-        report(&cluster, previous.map(AsRef::as_ref));
-        self.clusters.insert(cluster.name.clone(), cluster);
+    /// A Secret is gone, at this `resourceVersion`. Not visible before [`Index::publish`].
+    pub fn delete(&mut self, name: &str, resource_version: &str) {
+        let at = self.versions.next(resource_version);
+        self.unregister(name, at);
     }
 
-    /// A Secret is gone.
-    pub fn delete(&mut self, name: &str) {
-        self.managed.forget(name);
-        if self.is_registered(name) {
-            self.clusters.remove(name);
-            tracing::info!(cluster = name, "cluster removed");
-        }
-        self.show_unregistered(name);
-    }
-
-    /// Everything was read anew: clusters not in `entries` are gone.
-    pub fn reset<E: Into<Entry>>(&mut self, entries: Vec<E>) {
-        let entries: Vec<Entry> = entries.into_iter().map(Into::into).collect();
-        let names: std::collections::BTreeSet<_> =
-            entries.iter().filter_map(|entry| entry.secret.metadata.name.clone()).collect();
-        let gone =
-            self.clusters.iter().filter(|(name, cluster)| cluster.registered && !names.contains(*name));
-        for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.delete(&name);
-        }
-        self.managed.retain(&names);
-        for entry in entries {
-            if !self.unchanged(&entry.secret) {
-                self.apply(entry);
-            }
-        }
-        self.complete = true;
-        self.publish();
+    /// The source has come to this `resourceVersion`, with no change. Not visible before [`Index::publish`].
+    pub fn advance(&mut self, resource_version: &str) {
+        self.versions.advance(resource_version);
     }
 
     /// Makes everything applied so far visible at once; as long as it is not known which clusters the hub accepts,
     /// nothing (rule 248).
-    pub fn publish(&self) {
+    pub fn publish(&mut self) {
         if !self.managed.known() {
             return;
         }
-        self.registry.publish(Snapshot { clusters: self.clusters.values().cloned().collect() });
+        if self.versions.settle() || !self.registry.synced() {
+            self.history.restart(self.versions.current());
+        }
+        self.registry.publish(Snapshot::at_version(
+            self.clusters.values().cloned().collect(),
+            self.versions.current(),
+            self.versions.numbering(),
+            self.history.clone(),
+        ));
         if self.complete {
             self.registry.set_synced();
+        }
+    }
+
+    fn read(&self, entry: Entry) -> Cluster {
+        let name = entry.secret.metadata.name.as_deref().unwrap_or_default();
+        let previous = self.clusters.get(name).map(AsRef::as_ref);
+        self.policy.read(entry, previous)
+    }
+
+    fn put(&mut self, cluster: impl Into<Arc<Cluster>>, at: At) {
+        let mut cluster = cluster.into();
+        if let Some(cluster) = Arc::get_mut(&mut cluster) {
+            cluster.version = at.version;
+        }
+        let before = self.clusters.insert(cluster.name.clone(), Arc::clone(&cluster));
+        if cluster.registered {
+            report(&cluster, before.as_deref());
+        }
+        self.record(at, before, Some(cluster));
+    }
+
+    /// A cluster has no Secret any more. Its ManagedCluster may be left.
+    fn unregister(&mut self, name: &str, at: At) {
+        self.managed.forget(name);
+        if self.is_registered(name) {
+            tracing::info!(cluster = name, "cluster removed");
+            self.stand_in(name, at);
+        }
+    }
+
+    /// What was there from the beginning is no change.
+    fn record(&mut self, at: At, before: Option<Arc<Cluster>>, after: Option<Arc<Cluster>>) {
+        if self.registry.synced() {
+            self.history.push(Change { version: at.version, resume: at.resume, before, after });
         }
     }
 

@@ -18,6 +18,10 @@ pub(super) const GROUP: &str = "cluster.open-cluster-management.io";
 
 /// Keys of a Secret that say where its cluster is.
 const LOCATION: [&str; 3] = ["endpoint", "ca.crt", "ca"];
+/// Those of them that hold its CA.
+const CA: [&str; 2] = ["ca.crt", "ca"];
+/// The field of a ManagedCluster that says so.
+const FIELD: &str = "spec.managedClusterClientConfigs";
 
 /// A ManagedCluster (`cluster.open-cluster-management.io/v1`), without what the gateway does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,31 +122,45 @@ impl ManagedCluster {
             data.retain(|key, _| !LOCATION.contains(&key.as_str()));
         }
         let spec = self.spec.as_ref().map_err(Clone::clone)?;
-        if !tunnelled && let Some(config) = spec.client_configs.first() {
-            data.insert("endpoint".to_owned(), ByteString(config.url.clone().into_bytes()));
-            data.insert("ca.crt".to_owned(), ByteString(config.ca_bundle.to_vec()));
+        let config = spec.client_configs.first();
+        // The agent leads to the same API server, whatever its address; the Secret may know its CA better (rule 244).
+        let lends_ca = !tunnelled || !CA.iter().any(|key| data.contains_key(*key));
+        if let Some(config) = config {
+            if !tunnelled {
+                data.insert("endpoint".to_owned(), ByteString(config.url.clone().into_bytes()));
+            }
+            if lends_ca {
+                data.insert("ca.crt".to_owned(), ByteString(config.ca_bundle.to_vec()));
+            }
         }
         if !spec.hub_accepts_client {
             return Err(self.unusable("spec.hubAcceptsClient is false: the hub does not accept this cluster; set it to true if it should"));
         }
-        if tunnelled { Ok(()) } else { self.check_address(spec) }
+        if !tunnelled {
+            self.check_address(config)?;
+        }
+        config.filter(|_| lends_ca).map_or(Ok(()), |config| self.check_ca(config))
     }
 
-    fn check_address(&self, spec: &ManagedClusterSpec) -> Result<(), Unusable> {
-        const FIELD: &str = "spec.managedClusterClientConfigs";
-        let Some(config) = spec.client_configs.first().filter(|config| !config.url.is_empty()) else {
+    fn check_address(&self, config: Option<&ClientConfig>) -> Result<(), Unusable> {
+        let Some(config) = config.filter(|config| !config.url.is_empty()) else {
             // The original's words at the end: somebody may look for them.
             return Err(self.unusable(&format!(
                 "{FIELD}[0].url is missing; expected https://HOST[:PORT] (missing label key: api-endpoint)"
             )));
         };
         EndpointUrl::parse(&config.url)
-            .map_err(|error| self.unusable(&format!("{FIELD}[0].url: {error}")))?;
-        if !config.ca_bundle.is_empty() {
-            pki::certificates(&config.ca_bundle)
-                .map_err(|error| self.unusable(&format!("{FIELD}[0].caBundle {error}")))?;
+            .map(drop)
+            .map_err(|error| self.unusable(&format!("{FIELD}[0].url: {error}")))
+    }
+
+    fn check_ca(&self, config: &ClientConfig) -> Result<(), Unusable> {
+        if config.ca_bundle.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        pki::certificates(&config.ca_bundle)
+            .map(drop)
+            .map_err(|error| self.unusable(&format!("{FIELD}[0].caBundle {error}")))
     }
 
     fn unusable(&self, reason: &str) -> Unusable {

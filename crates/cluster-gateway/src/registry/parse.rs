@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::credentials::certified;
 use super::data::Data;
 use super::proxy_url::{proxy, without_login};
-use super::{Certified, Cluster, Entry, ProxyEnvironment, Unusable, Upstream};
-use crate::credential::{ClusterInfo, Credential, ExecConfig, ExecCredential, ExecPlugins};
+use super::{Cluster, Entry, ProxyEnvironment, Unusable, Upstream};
+use crate::credential::{Credential, CredentialFacts, ExecPlugins};
 use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
 use crate::transport::{
-    Endpoint, EndpointUrl, Peer, Route, Transport, TransportOptions, TransportSpec, Verification,
+    Endpoint, EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
 };
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
@@ -51,6 +52,7 @@ impl ClusterPolicy {
         let annotations = own(metadata.annotations.unwrap_or_default());
         let data = Data(secret.data.unwrap_or_default());
         let name = metadata.name.unwrap_or_default();
+        let resource_version = metadata.resource_version.unwrap_or_default();
         let mut cluster = Cluster {
             identity_rules: self.identity_rules(&annotations, &name, previous),
             name,
@@ -66,15 +68,23 @@ impl ClusterPolicy {
             managed_cluster,
             creation_timestamp: metadata.creation_timestamp.map(|time| time.0.to_string()),
             uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            version: resource_version.parse().unwrap_or_default(),
+            resource_version,
             address: data.text("endpoint").ok().flatten(),
-            ca_bundle: data.ca_bundle().map(|(_, pem)| pem.into()),
+            ca_bundle: data.ca_bundle().map(|(_, pem)| kept(previous, pem)),
             proxy_url: data.text("proxy-url").ok().flatten().map(|url| without_login(&url)),
+            credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
+            in_flight: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight)),
         };
+        let credential =
+            self.credential(&cluster, &data, previous).map(|credential| same(previous, credential));
+        cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
-            None => self.upstream(&cluster, &data, previous).map_err(Unusable),
+            None => credential
+                .and_then(|credential| self.upstream(&cluster, credential, &data, previous))
+                .map_err(Unusable),
         };
         cluster
     }
@@ -82,26 +92,29 @@ impl ClusterPolicy {
     fn upstream(
         &self,
         cluster: &Cluster,
+        credential: Credential,
         data: &Data,
         previous: Option<&Cluster>,
     ) -> Result<Upstream, String> {
-        let credential = self.credential(cluster, data, previous)?;
         check_endpoint_type(cluster)?;
-        let url = self.endpoint(data)?;
+        let (url, route) = self.location(cluster, data)?;
         let insecure = self.insecure(cluster, &url)?;
         let verification = match data.ca_bundle() {
             _ if insecure => Verification::Insecure,
             Some((key, pem)) => {
                 pki::certificates(pem).map_err(|error| format!("key \"{key}\" {error}"))?;
-                Verification::Bundle(pem.into())
+                Verification::Bundle(cluster.ca_bundle.clone().unwrap_or_else(|| pem.into()))
             }
             None => Verification::SystemRoots,
         };
         let spec = TransportSpec {
-            route: self.route(data, &url.endpoint)?,
             endpoint: url.endpoint,
             verification,
-            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned(),
+            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match &route {
+                Route::Direct | Route::Proxy(_) => None,
+                Route::Konnectivity => Some(SERVER_NAME.to_owned()),
+            }),
+            route,
             client_certificate: credential.client_certificate().cloned(),
             peer: Peer::Member,
         };
@@ -115,52 +128,6 @@ impl ClusterPolicy {
             insecure,
             transport,
         })
-    }
-
-    fn credential(
-        &self,
-        cluster: &Cluster,
-        data: &Data,
-        previous: Option<&Cluster>,
-    ) -> Result<Credential, String> {
-        let kind = cluster.credential_type.ok_or_else(|| {
-            let value = cluster.labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str).unwrap_or_default();
-            format!(
-                "label {LABEL_CREDENTIAL_TYPE} has the unknown value \"{value}\"; expected ServiceAccountToken, \
-                 X509Certificate or Dynamic"
-            )
-        })?;
-        match kind {
-            CredentialType::ServiceAccountToken => Credential::token(data.bytes("token")),
-            CredentialType::X509Certificate => Credential::x509(data.bytes("tls.crt"), data.bytes("tls.key")),
-            CredentialType::Dynamic => return self.program(cluster, data, previous),
-        }
-        .map_err(|error| error.to_string())
-    }
-
-    /// A credential that a program gives. What it gave is inherited while the program and its input are the same (rule
-    /// 273).
-    fn program(
-        &self,
-        cluster: &Cluster,
-        data: &Data,
-        previous: Option<&Cluster>,
-    ) -> Result<Credential, String> {
-        let proxy_url = data.text("proxy-url")?;
-        let info = ClusterInfo {
-            name: &cluster.name,
-            server: cluster.address.as_deref().unwrap_or_default(),
-            tls_server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).map(String::as_str),
-            insecure: cluster.annotations.get(ANNOTATION_INSECURE).is_some_and(|value| value == "true"),
-            ca_bundle: cluster.ca_bundle.as_deref(),
-            proxy_url: proxy_url.as_deref(),
-        };
-        let config = ExecConfig::read(data.bytes("exec"), &info, self.exec.policy());
-        let config = config.map_err(|problem| format!("key \"exec\": {problem}"))?;
-        let before = previous.and_then(|previous| previous.upstream.as_ref().ok()?.program());
-        let same = before.filter(|before| before.config().fingerprint() == config.fingerprint()).cloned();
-        let program = same.unwrap_or_else(|| Arc::new(ExecCredential::new(config, Arc::clone(&self.exec))));
-        Ok(Credential::Exec(program))
     }
 
     fn identity_rules(
@@ -177,6 +144,21 @@ impl ClusterPolicy {
         })
     }
 
+    fn location(&self, cluster: &Cluster, data: &Data) -> Result<(EndpointUrl, Route), String> {
+        if cluster.endpoint_type == EndpointType::Const {
+            let url = self.endpoint(data)?;
+            let route = self.route(data, &url.endpoint)?;
+            return Ok((url, route));
+        }
+        if self.transport.konnectivity.is_none() {
+            return Err(format!(
+                "label {LABEL_ENDPOINT_TYPE} says ClusterProxy, but the gateway knows no konnectivity proxy server; run \
+                 it with --proxy-host, --proxy-ca-cert, --proxy-cert and --proxy-key"
+            ));
+        }
+        Ok((EndpointUrl::behind_agent(&cluster.name), Route::Konnectivity))
+    }
+
     fn endpoint(&self, data: &Data) -> Result<EndpointUrl, String> {
         let text = data.text("endpoint")?.ok_or_else(|| {
             let alternative =
@@ -190,14 +172,14 @@ impl ClusterPolicy {
     fn route(&self, data: &Data, endpoint: &Endpoint) -> Result<Route, String> {
         let Some(url) = data.text("proxy-url")? else {
             let proxy = self.proxies.proxy_for(endpoint).cloned();
-            return Ok(proxy.map_or(Route::Direct, Route::Proxy));
+            return Ok(proxy.map_or(Route::Direct, |proxy| Route::Proxy(Box::new(proxy))));
         };
         let ca = Some(data.bytes("proxy-ca.crt")).filter(|pem| !pem.is_empty());
         if let Some(pem) = ca {
             pki::certificates(pem).map_err(|error| format!("key \"proxy-ca.crt\" {error}"))?;
         }
         let proxy = proxy(&url, ca.map(Into::into)).map_err(|error| format!("key \"proxy-url\": {error}"))?;
-        Ok(Route::Proxy(proxy))
+        Ok(Route::Proxy(Box::new(proxy)))
     }
 
     /// Rules 166 and 167: both the Secret and the operator must say it.
@@ -234,26 +216,24 @@ fn inherited(previous: Option<&Cluster>, spec: &TransportSpec) -> Option<Arc<Tra
     (upstream.transport.spec() == spec).then(|| Arc::clone(&upstream.transport))
 }
 
+/// A CA bundle. While it is equal, the copy of before is used: the transport has that one, too.
+fn kept(previous: Option<&Cluster>, pem: &[u8]) -> Arc<[u8]> {
+    let before = previous.and_then(|previous| previous.ca_bundle.as_ref());
+    before.filter(|before| before.as_ref() == pem).map_or_else(|| pem.into(), Arc::clone)
+}
+
+/// A credential. While it is equal, the copy of before is used: the history holds that one, too.
+fn same(previous: Option<&Cluster>, credential: Credential) -> Credential {
+    let before =
+        previous.and_then(|previous| previous.upstream.as_ref().ok()).map(|upstream| &upstream.credential);
+    before.filter(|before| before.is_same(&credential)).cloned().unwrap_or(credential)
+}
+
 /// Keeps the annotations of this API and of KubeVela. The others are not ours, and one of them
 /// (`kubectl.kubernetes.io/last-applied-configuration`) can hold the whole Secret.
 pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let ours = |key: &str| key.split_once('/').is_some_and(|(domain, _)| domain.ends_with("oam.dev"));
     annotations.into_iter().filter(|(key, _)| ours(key)).collect()
-}
-
-/// Where connections under the certificate of a program are kept; inherited with what they were made for.
-fn certified(
-    credential: &Credential,
-    transport: &Arc<Transport>,
-    previous: Option<&Cluster>,
-) -> Option<Arc<Certified>> {
-    let Credential::Exec(program) = credential else { return None };
-    let before = previous.and_then(|previous| previous.upstream.as_ref().ok());
-    let same = before.filter(|before| {
-        Arc::ptr_eq(&before.transport, transport)
-            && before.program().is_some_and(|before| Arc::ptr_eq(before, program))
-    });
-    same.and_then(|before| before.certified.clone()).or_else(|| Some(Arc::default()))
 }
 
 fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
@@ -264,10 +244,11 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
             "label {LABEL_ENDPOINT_TYPE} has the unknown value \"{value}\"; expected Const or ClusterProxy"
         ));
     }
-    if cluster.endpoint_type == EndpointType::ClusterProxy {
-        return Err(
-            "endpoints of type ClusterProxy (konnectivity) are not supported by this version".to_owned()
-        );
+    if cluster.endpoint_type == EndpointType::ClusterProxy && cluster.proxy_url.is_some() {
+        return Err(format!(
+            "key \"proxy-url\" has no meaning with label {LABEL_ENDPOINT_TYPE}: ClusterProxy, whose agent connects; \
+             remove one of the two"
+        ));
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use super::*;
 use crate::credential::Credential;
 use crate::transport::{Route, Verification};
 
+mod history;
 mod managed;
+mod tunnelled;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {
     let labels =
@@ -334,8 +336,16 @@ fn the_environments_proxy_is_for_clusters_that_name_none() {
         let route = match &cluster.upstream().unwrap().transport.spec().route {
             Route::Proxy(proxy) => Some(proxy.to_string()),
             Route::Direct => None,
+            Route::Konnectivity => panic!("an agent"),
         };
         assert_eq!(route.as_deref(), expected);
         assert!(data.iter().any(|(key, _)| *key == "proxy-url") || cluster.proxy_url.is_none());
     }
+}
+
+#[test]
+fn a_proxy_for_what_an_agent_connects_to_is_refused() {
+    let secret = token_secret(&[("proxy-url", b"http://proxy")]);
+    let secret = label(secret, "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy");
+    assert!(refusal(secret).contains("\"proxy-url\" has no meaning"));
 }

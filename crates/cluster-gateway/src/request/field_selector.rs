@@ -41,6 +41,12 @@ impl FieldSelector {
         }
     }
 
+    /// Whether it selects everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// The name that every selected object has, if the selector says so; of several the first, as in Kubernetes.
     #[must_use]
     pub fn required_name(self) -> Option<String> {

@@ -37,8 +37,23 @@ pub(super) struct Details {
     pub(super) group: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) kind: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) causes: Vec<Cause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_after_seconds: Option<u32>,
+}
+
+/// One of the `causes` in [`Details`].
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Cause {
+    reason: &'static str,
+    message: &'static str,
+}
+
+impl Cause {
+    /// By this clients know that a version has not arrived yet.
+    pub(super) const VERSION_TOO_LARGE: Self =
+        Self { reason: "ResourceVersionTooLarge", message: "Too large resource version" };
 }
 
 impl Error {

@@ -7,11 +7,11 @@ use tokio::io::BufReader;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::connect::Addresses;
 use super::hop::{Hop, Route};
 use super::options::Counters;
 use super::proxy::Tunnels;
 use super::stream::{Socket, Stream};
+use super::tcp::Addresses;
 use super::tls::Tls;
 use super::{TransportError, TransportOptions, TransportSpec};
 
@@ -71,19 +71,6 @@ impl Dialer {
         }
     }
 
-    /// The stream that carries TLS, or HTTP, to the member.
-    async fn reach(&self) -> Result<Socket, TransportError> {
-        let (endpoint, options) = (&self.spec.endpoint, &self.options);
-        match &self.spec.route {
-            Route::Direct => {
-                let deadline = Instant::now() + options.dial_timeout;
-                let dial = self.addresses.connect(&endpoint.host, endpoint.port, deadline, options.addresses);
-                Ok(BufReader::with_capacity(READ_BUFFER, Hop::Tcp(dial.await?)))
-            }
-            Route::Proxy(proxy) => self.tunnels.open(proxy, endpoint, &self.addresses, options).await,
-        }
-    }
-
     async fn handshake(&self, socket: Socket, purpose: Purpose) -> Result<Dialed, TransportError> {
         let tls =
             self.tls.get_or_init(|| Tls::new(&self.spec, &self.options)).as_ref().map_err(Clone::clone)?;
@@ -99,5 +86,34 @@ impl Dialer {
             .map_err(|error| TransportError::handshake(&self.spec, &error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialed { stream: Stream::Tls(Box::new(stream)), http2 })
+    }
+
+    /// The stream that carries TLS, or HTTP, to the member.
+    async fn reach(&self) -> Result<Socket, TransportError> {
+        let (endpoint, options) = (&self.spec.endpoint, &self.options);
+        let limit = options.dial_timeout;
+        let hop = match (&self.spec.route, &options.konnectivity) {
+            (Route::Direct, _) => {
+                let (deadline, resolver) = (Instant::now() + limit, &options.resolver);
+                let target = (endpoint.host.as_str(), endpoint.port);
+                let dial = self.addresses.connect(target, deadline, options.addresses, resolver);
+                dial.await.map(Hop::Tcp)?
+            }
+            (Route::Proxy(proxy), _) => {
+                return self.tunnels.open(proxy, endpoint, &self.addresses, options).await;
+            }
+            (Route::Konnectivity, Some(server)) => {
+                let address = endpoint.authority();
+                let tunnel = server.dial(&address, limit).await;
+                tunnel.map(Hop::Tunnel).map_err(|error| TransportError::tunnel(&address, &error))?
+            }
+            (Route::Konnectivity, None) => {
+                return Err(TransportError::Dial(format!(
+                    "dial tcp {}: the gateway runs without --proxy-host",
+                    endpoint.authority()
+                )));
+            }
+        };
+        Ok(BufReader::with_capacity(READ_BUFFER, hop))
     }
 }

@@ -81,6 +81,16 @@ impl EndpointUrl {
     }
 }
 
+impl EndpointUrl {
+    /// What an agent in the cluster is asked for: it knows the cluster's API server by the cluster's name (contract rules
+    /// 237, 243).
+    #[must_use]
+    pub fn behind_agent(cluster: &str) -> Self {
+        let endpoint = Endpoint { tls: true, host: cluster.to_owned(), port: 443 };
+        Self { origin: format!("https://{}", endpoint.authority()), endpoint, base_path: String::new() }
+    }
+}
+
 /// Host without brackets; `None` if it cannot be one.
 fn host(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

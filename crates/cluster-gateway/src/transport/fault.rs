@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::TransportSpec;
+use super::konnectivity::DialError;
 use crate::status;
 
 /// Why a member could not be reached or did not answer. Holds no part of a credential or of a request.
@@ -76,6 +77,11 @@ impl TransportError {
         Self::Dial(format!("dial tcp {address}: connect: the gateway does not dial {kind} addresses"))
     }
 
+    /// No way through the konnectivity proxy server to `address`, which names the cluster (rule 246).
+    pub(super) fn tunnel(address: &str, error: &DialError) -> Self {
+        Self::Dial(format!("dial tcp {address}: konnectivity: {error}"))
+    }
+
     pub(super) fn handshake_timeout(spec: &TransportSpec, limit: Duration) -> Self {
         Self::Tls(format!("no TLS handshake with {} within {limit:?}", spec.endpoint.authority()))
     }
@@ -123,7 +129,7 @@ fn errno(error: &io::Error) -> String {
 }
 
 /// An error and its causes, each said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 mod driver;
+mod joining;
 mod upload;
 
 use driver::Driver;
@@ -24,7 +25,7 @@ use super::options::OpenConnection;
 use super::pool::Pool;
 use super::released::Released;
 use super::stream::Stream;
-use super::{Failure, TransportError};
+use super::{Again, Failure, TransportError};
 use crate::body::Body;
 use crate::io::Coalesced;
 
@@ -70,14 +71,22 @@ pub(super) struct Slot(Arc<Connection>);
 
 impl Connection {
     /// Starts HTTP/2 on `stream` and waits until the member has told its limits.
-    pub(super) async fn start(stream: Stream, pool: &Arc<Pool>) -> Result<Arc<Self>, TransportError> {
+    pub(super) async fn start(
+        stream: Stream,
+        open: OpenConnection,
+        pool: &Arc<Pool>,
+    ) -> Result<Arc<Self>, TransportError> {
         let limit = pool.options().tls_handshake_timeout;
-        timeout(limit, Self::handshake(stream, pool))
+        timeout(limit, Self::handshake(stream, open, pool))
             .await
             .map_err(|_| TransportError::handshake_timeout(pool.spec(), limit))?
     }
 
-    async fn handshake(stream: Stream, pool: &Arc<Pool>) -> Result<Arc<Self>, TransportError> {
+    async fn handshake(
+        stream: Stream,
+        open: OpenConnection,
+        pool: &Arc<Pool>,
+    ) -> Result<Arc<Self>, TransportError> {
         let state = Arc::new(State::default());
         let stream = Coalesced::new(stream);
         let heard = stream.heard();
@@ -95,7 +104,6 @@ impl Connection {
         let (learnt, first_limit) = oneshot::channel();
         let driver = Driver::new(connection, state, learnt, pool.options(), heard);
         let (weak_pool, weak_this) = (Arc::downgrade(pool), Arc::downgrade(&this));
-        let open = OpenConnection::new(pool.counters_handle());
         tokio::spawn(async move {
             driver.drive().await;
             drop(open);
@@ -180,8 +188,8 @@ pub(super) async fn send(
         Err(error) => {
             slot.0.retire();
             pool.remove(&slot.0);
-            let unsent = Some(Box::new(Request::from_parts(copy, body)));
-            return Err(Failure { unsent, error: broken(error) });
+            let again = Some(Again::Unsent(Box::new(Request::from_parts(copy, body))));
+            return Err(Failure { again, error: broken(error) });
         }
     };
     let slot = Arc::new(slot);
@@ -197,9 +205,9 @@ pub(super) async fn send(
         }
         Err(error) => {
             // A body cannot be had twice.
-            let again = end && is_refused(&error, &copy.method);
-            let unsent = again.then(|| Box::new(Request::from_parts(copy, Body::empty())));
-            Err(Failure { unsent, error: broken(error) })
+            let refused = end && is_refused(&error, &copy.method);
+            let again = refused.then(|| Again::Refused(Box::new(Request::from_parts(copy, Body::empty()))));
+            Err(Failure { again, error: broken(error) })
         }
     }
 }

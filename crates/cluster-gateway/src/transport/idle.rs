@@ -1,6 +1,9 @@
 //! HTTP/1.1 connections that wait for a request.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::h1;
 
@@ -10,7 +13,8 @@ pub(super) struct IdleConnections(Mutex<Vec<Idle>>);
 
 struct Idle {
     connection: h1::Connection,
-    since: u32,
+    since: Instant,
+    tick: u32,
 }
 
 impl std::fmt::Debug for Idle {
@@ -20,24 +24,25 @@ impl std::fmt::Debug for Idle {
 }
 
 impl IdleConnections {
-    /// A connection that is ready, if there is one.
-    pub(super) async fn take(&self) -> Option<h1::Connection> {
-        match self.try_take() {
+    /// A connection that is ready and has been idle for less than `limit`, if there is one.
+    pub(super) async fn take(&self, limit: Duration) -> Option<h1::Connection> {
+        match self.try_take(limit) {
             Ok(connection) => connection,
             // A connection comes back an instant before its task has noticed that the answer is through.
             Err(NotYet) => {
                 tokio::task::yield_now().await;
-                self.try_take().unwrap_or(None)
+                self.try_take(limit).unwrap_or(None)
             }
         }
     }
 
-    fn try_take(&self) -> Result<Option<h1::Connection>, NotYet> {
+    fn try_take(&self, limit: Duration) -> Result<Option<h1::Connection>, NotYet> {
         let mut idle = lock(&self.0);
         if idle.is_empty() {
             return Ok(None);
         }
-        idle.retain(|idle| !idle.connection.sender.is_closed());
+        let now = Instant::now();
+        idle.retain(|idle| !idle.connection.sender.is_closed() && now.duration_since(idle.since) < limit);
         match idle.iter().rposition(|idle| idle.connection.sender.is_ready()) {
             Some(index) => Ok(Some(idle.remove(index).connection)),
             None if idle.is_empty() => Ok(None),
@@ -54,14 +59,22 @@ impl IdleConnections {
         if idle.len() >= most {
             idle.remove(0);
         }
-        idle.push(Idle { connection, since: tick });
+        idle.push(Idle { connection, since: Instant::now(), tick });
     }
 
-    /// Closes what has been idle for two whole sweep periods before `tick`. Returns whether none is left.
-    pub(super) fn sweep(&self, tick: u32) -> bool {
-        let mut idle = lock(&self.0);
-        idle.retain(|idle| !idle.connection.sender.is_closed() && tick.wrapping_sub(idle.since) <= 2);
-        idle.is_empty()
+    /// Closes what has been idle for two whole sweep periods before `tick`, or for `limit`.
+    pub(super) fn sweep(&self, tick: u32, limit: Duration) {
+        let now = Instant::now();
+        lock(&self.0).retain(|idle| {
+            !idle.connection.sender.is_closed()
+                && tick.wrapping_sub(idle.tick) <= 2
+                && now.duration_since(idle.since) < limit
+        });
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.0).is_empty()
     }
 }
 

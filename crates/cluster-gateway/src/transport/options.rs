@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use super::AddressPolicy;
+use super::{AddressPolicy, ProxyServer, Resolver};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
@@ -23,6 +23,9 @@ pub struct TransportOptions {
     pub upgrade_header_timeout: Duration,
     /// How long a connection is kept that nobody uses; it may live half as long again. Default 90 s (rule 128).
     pub idle_timeout: Duration,
+    /// How long an HTTP/1.1 connection is used again after its last answer. Default 50 s: many servers and load
+    /// balancers close theirs after 60 s, and whoever comes second loses a request.
+    pub http1_idle_timeout: Duration,
     /// Silence on an HTTP/2 connection after which it is pinged. Default 30 s (rule 128).
     pub ping_interval: Duration,
     /// How long the answer to a ping may take before the connection counts as dead. Default 15 s (rule 128).
@@ -33,6 +36,10 @@ pub struct TransportOptions {
     pub max_connections: usize,
     /// Which resolved addresses may be dialled.
     pub addresses: AddressPolicy,
+    /// The konnectivity proxy server behind which clusters are that have no address. Default: none.
+    pub konnectivity: Option<Arc<ProxyServer>>,
+    /// Who is asked for addresses.
+    pub resolver: Resolver,
     /// What all TLS handshakes share.
     pub tls: TlsBasis,
 }
@@ -58,11 +65,14 @@ impl Default for TransportOptions {
             response_header_timeout: None,
             upgrade_header_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(90),
+            http1_idle_timeout: Duration::from_secs(50),
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(15),
             max_idle: 100,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
+            konnectivity: None,
+            resolver: Resolver::default(),
             tls: TlsBasis::default(),
         }
     }
@@ -97,7 +107,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Connections open now, upgraded ones not counted.
+    /// Connections open or being made now, upgraded ones not counted.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -116,13 +126,15 @@ impl Counters {
     }
 }
 
-/// Counts a connection as long as it lives.
+/// Counts a connection from before it is made until it has ended.
 pub(super) struct OpenConnection(Arc<Counters>);
 
 impl OpenConnection {
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
-        counters.open.fetch_add(1, Ordering::Relaxed);
-        Self(counters)
+    /// `None`: there are `most` already.
+    pub(super) fn new(counters: &Arc<Counters>, most: usize) -> Option<Self> {
+        let before = counters.open.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(Arc::clone(counters));
+        (before < most).then_some(counted)
     }
 }
 

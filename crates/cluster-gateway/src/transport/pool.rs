@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
-use super::options::Counters;
+use super::options::{Counters, OpenConnection};
 use super::released::Released;
 use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
 
@@ -35,8 +35,29 @@ pub(super) struct Pool {
     sweeping: AtomicBool,
 }
 
-/// How often one request waits for a connection that it then does not get.
-const MOST_DIALS: usize = 100;
+/// How often one request may look for a connection: each that it does not get, or that hands it back unsent, is one.
+const MOST_TRIES: usize = 100;
+
+/// What is left of [`MOST_TRIES`].
+#[derive(Debug)]
+pub(super) struct Tries(usize);
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self(MOST_TRIES)
+    }
+}
+
+impl Tries {
+    fn take(&mut self) -> Result<(), TransportError> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| {
+            TransportError::Saturated(format!(
+                "{MOST_TRIES} connections in a row were taken by others or closed by the member before they could be used"
+            ))
+        })?;
+        Ok(())
+    }
+}
 
 type DialResult = watch::Receiver<Option<Result<(), TransportError>>>;
 
@@ -85,10 +106,6 @@ impl Pool {
         &self.dialer.counters
     }
 
-    pub(super) fn counters_handle(&self) -> Arc<Counters> {
-        Arc::clone(&self.dialer.counters)
-    }
-
     pub(super) fn released(&self) -> Arc<Released> {
         Arc::clone(&self.released)
     }
@@ -120,17 +137,31 @@ impl Pool {
     }
 
     /// A connection for one request: one that stands if there is one, else a new one.
-    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, TransportError> {
+    pub(super) async fn lease(self: &Arc<Self>, tries: &mut Tries) -> Result<Lease, TransportError> {
+        tries.take()?;
         if let Some(slot) = self.slot() {
             return Ok(Lease::H2(slot));
         }
         // Boxed: rare, and large; a request's future is moved and kept as a whole.
-        Box::pin(self.lease_slowly()).await
+        Box::pin(self.lease_slowly(tries)).await
     }
 
-    async fn lease_slowly(self: &Arc<Self>) -> Result<Lease, TransportError> {
-        for _ in 0..MOST_DIALS {
-            if let Some(connection) = self.idle.take().await {
+    /// A connection for one request that has not been used before, or carries HTTP/2.
+    pub(super) async fn lease_new(self: &Arc<Self>, tries: &mut Tries) -> Result<Lease, TransportError> {
+        Box::pin(async {
+            loop {
+                tries.take()?;
+                if let Some(lease) = self.own_connection().await? {
+                    return Ok(lease);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn lease_slowly(self: &Arc<Self>, tries: &mut Tries) -> Result<Lease, TransportError> {
+        loop {
+            if let Some(connection) = self.idle.take(self.options().http1_idle_timeout).await {
                 return Ok(Lease::H1(connection));
             }
             let lease = if self.http1.load(Ordering::Relaxed) {
@@ -141,10 +172,8 @@ impl Pool {
             if let Some(lease) = lease {
                 return Ok(lease);
             }
+            tries.take()?;
         }
-        Err(TransportError::Saturated(format!(
-            "{MOST_DIALS} connections in a row were taken by others or closed by the member before they could be used"
-        )))
     }
 
     fn slot(&self) -> Option<h2::Slot> {
@@ -159,13 +188,13 @@ impl Pool {
 
     /// Dials for one request alone.
     async fn own_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
-        self.check_room()?;
+        let open = self.room()?;
         let dialed = self.dial(Purpose::Pooled).await?;
         if dialed.http2 {
-            self.share(dialed).await?;
+            self.share(dialed, open).await?;
             return Ok(self.slot().map(Lease::H2));
         }
-        h1::Connection::start(dialed.stream, self).await.map(|connection| Some(Lease::H1(connection)))
+        h1::Connection::start(dialed.stream, open, self).await.map(|connection| Some(Lease::H1(connection)))
     }
 
     /// Waits for the dial that is under way, or starts one; or for a place that becomes free meanwhile.
@@ -202,33 +231,33 @@ impl Pool {
         if let Some(slot) = self.slot() {
             return Ok(Joined::Slot(slot));
         }
-        self.check_room()?;
+        let open = self.room()?;
         let (sender, dial) = watch::channel(None);
         *dialing = Some(dial.clone());
         drop(dialing);
         let ended = DialEnded(Arc::clone(self));
         tokio::spawn(async move {
-            let result = ended.0.dial_for_all().await;
+            let result = ended.0.dial_for_all(open).await;
             drop(ended);
             sender.send_replace(Some(result));
         });
         Ok(Joined::Dial(dial))
     }
 
-    async fn dial_for_all(self: &Arc<Self>) -> Result<(), TransportError> {
+    async fn dial_for_all(self: &Arc<Self>, open: OpenConnection) -> Result<(), TransportError> {
         let dialed = self.dial(Purpose::Pooled).await?;
         if dialed.http2 {
-            return self.share(dialed).await;
+            return self.share(dialed, open).await;
         }
         self.http1.store(true, Ordering::Relaxed);
-        let connection = h1::Connection::start(dialed.stream, self).await?;
+        let connection = h1::Connection::start(dialed.stream, open, self).await?;
         self.bring_back(connection);
         Ok(())
     }
 
-    async fn share(self: &Arc<Self>, dialed: Dialed) -> Result<(), TransportError> {
+    async fn share(self: &Arc<Self>, dialed: Dialed, open: OpenConnection) -> Result<(), TransportError> {
         self.http1.store(false, Ordering::Relaxed);
-        let connection = h2::Connection::start(dialed.stream, self).await?;
+        let connection = h2::Connection::start(dialed.stream, open, self).await?;
         self.shared.rcu(|shared| {
             let mut shared = Vec::clone(shared);
             shared.push(Arc::clone(&connection));
@@ -248,13 +277,13 @@ impl Pool {
         });
     }
 
-    fn check_room(&self) -> Result<(), TransportError> {
+    /// Room for one more connection, taken before it is made: those who dial at the same time must see each other.
+    fn room(&self) -> Result<OpenConnection, TransportError> {
         let most = self.options().max_connections;
-        if self.counters().open() < most {
-            return Ok(());
-        }
-        let peer = self.spec().peer.name();
-        Err(TransportError::Saturated(format!("all {most} connections to the {peer} are in use")))
+        OpenConnection::new(&self.dialer.counters, most).ok_or_else(|| {
+            let peer = self.spec().peer.name();
+            TransportError::Saturated(format!("all {most} connections to the {peer} are in use"))
+        })
     }
 
     /// Makes sure that idle connections are looked for as long as there are connections.
@@ -276,19 +305,23 @@ impl Pool {
     /// Closes what nobody has used since the sweep before last. Returns whether it must be called again.
     fn sweep(&self) -> bool {
         let tick = self.tick.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let none_idle = self.idle.sweep(tick);
+        self.idle.sweep(tick, self.options().http1_idle_timeout);
         let unused: Vec<_> =
             self.shared.load().iter().filter(|connection| connection.idle_sweeps() > 2).cloned().collect();
         for connection in &unused {
             self.remove(connection);
         }
-        let none = none_idle && self.shared.load().is_empty();
-        if !none {
-            return true;
-        }
+        self.has_connections() || self.has_more_to_sweep()
+    }
+
+    fn has_connections(&self) -> bool {
+        !self.idle.is_empty() || !self.shared.load().is_empty()
+    }
+
+    /// Stops sweeping, unless a connection has come since we looked: whoever brought it saw us sweeping.
+    fn has_more_to_sweep(&self) -> bool {
         self.sweeping.store(false, Ordering::Release);
-        // A connection may have come since we looked; whoever brought it saw us sweeping.
-        !self.shared.load().is_empty() && !self.sweeping.swap(true, Ordering::AcqRel)
+        self.has_connections() && !self.sweeping.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -305,3 +338,6 @@ impl Drop for DialEnded {
         *lock(&self.0.dialing) = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

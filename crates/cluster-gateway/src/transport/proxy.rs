@@ -13,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::connect::Addresses;
 use super::dial::READ_BUFFER;
 use super::hop::{Hop, Route};
 use super::stream::Socket;
+use super::tcp::Addresses;
 use super::tls::Tls;
 use super::{Endpoint, Peer, TransportError, TransportOptions, TransportSpec, Verification};
 
@@ -110,7 +110,8 @@ impl ProxySpec {
 /// Opens tunnels through one proxy.
 #[derive(Debug, Default)]
 pub(super) struct Tunnels {
-    tls: OnceLock<Result<Tls, TransportError>>,
+    /// Apart, because most clusters have no such proxy.
+    tls: OnceLock<Box<Result<Tls, TransportError>>>,
 }
 
 /// Why a proxy gave no tunnel, in words that follow its name.
@@ -134,7 +135,7 @@ impl Tunnels {
             TransportError::Dial(format!("dial tcp {}: proxy {proxy} {refusal}", target.authority()))
         };
         let socket = addresses
-            .connect(&proxy.host, proxy.port, deadline, options.addresses)
+            .connect((&proxy.host, proxy.port), deadline, options.addresses, &options.resolver)
             .await
             .map_err(|error| TransportError::Dial(format!("proxyconnect tcp: {error}")))?;
         let tunnel = self.agree(proxy, target, socket, options);
@@ -172,8 +173,8 @@ impl Tunnels {
         options: &TransportOptions,
     ) -> Result<Hop, Refusal> {
         let spec = proxy.as_spec();
-        let tls = self.tls.get_or_init(|| Tls::new(&spec, options));
-        let tls = tls.as_ref().map_err(|error| format!("cannot be asked: {error}"))?;
+        let tls = self.tls.get_or_init(|| Box::new(Tls::new(&spec, options)));
+        let tls = tls.as_ref().as_ref().map_err(|error| format!("cannot be asked: {error}"))?;
         let connector = TlsConnector::from(Arc::clone(&tls.http1));
         let limit = options.tls_handshake_timeout;
         let handshake = connector.connect(tls.server_name.clone(), socket);

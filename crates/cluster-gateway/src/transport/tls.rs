@@ -77,7 +77,7 @@ fn bundle(peer: Peer, pem: &[u8]) -> Result<RootCertStore, TransportError> {
 
 /// Presents one certificate, whatever the member hints at.
 #[derive(Debug)]
-struct OneCertificate(Arc<CertifiedKey>);
+pub(super) struct OneCertificate(pub(super) Arc<CertifiedKey>);
 
 impl ResolvesClientCert for OneCertificate {
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {

@@ -63,7 +63,10 @@ impl World {
         certificates: &[&CertificateDer<'static>],
         headers: &[(&str, &str)],
     ) -> Result<UserInfo, Error> {
-        self.authenticator.authenticate(&connection(certificates), &mut request(headers)).await
+        self.authenticator
+            .authenticate(&connection(certificates), &mut request(headers))
+            .await
+            .map(Arc::unwrap_or_clone)
     }
 
     pub async fn who_has_token(&self, token: &str) -> Result<UserInfo, Error> {

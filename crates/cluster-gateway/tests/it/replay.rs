@@ -44,6 +44,7 @@ const EXCEPTIONS: &[(Of, &str, &str, &str)] = &[
     ),
     (Of::AllBut(&[]), "member's host", "145", "the authority has its port"),
     (Of::AllBut(&[]), "member's accept-encoding", "161", "a coding is not asked for in the client's place"),
+    (Of::AllBut(&[]), "member's x-cluster-gateway-passed", "168", "a request that comes back is known"),
     (Of::These(&["uid.txt"]), "member's x-remote-uid", "71, 82", "the hub's identity headers end here"),
     (
         Of::AllBut(&["proxy-doubleslash.txt", "proxy-encoded.txt"]),

@@ -16,6 +16,7 @@ use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
 use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::registry::{ClustersDirectory, ProxyEnvironment};
 use cluster_gateway::serve::Server;
 use rustls::pki_types::CertificateDer;
@@ -88,7 +89,10 @@ impl Files {
             allow_loopback_clusters: true,
             proxies: ProxyEnvironment::default(),
             exec: ExecPolicy::default(),
+            konnectivity: None,
+            limits: LimitsConfig::default(),
             shutdown_delay: Duration::ZERO,
+            shutdown_send_retry_after: false,
             poll: POLL,
         }
     }

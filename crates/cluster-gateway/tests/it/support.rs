@@ -9,6 +9,7 @@ pub(crate) mod fake_member;
 pub(crate) mod caller;
 #[allow(dead_code, reason = "the end-to-end tests include this file, too")]
 pub(crate) mod fake_proxy;
+pub(crate) mod fake_proxy_server;
 pub(crate) mod frames;
 pub(crate) mod session;
 pub(crate) mod world;

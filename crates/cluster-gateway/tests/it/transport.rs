@@ -1,11 +1,15 @@
 //! Transports against a fake member.
 
+mod addresses;
 mod errors;
 mod frames;
+mod konnectivity;
+mod http1;
 mod pool;
 mod proxies;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_gateway::body::Body;
 use cluster_gateway::transport::{
@@ -23,7 +27,7 @@ fn options() -> TransportOptions {
 fn spec(member: &FakeMember) -> TransportSpec {
     TransportSpec {
         endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port: member.address.port() },
-        route: Route::default(),
+        route: Route::Direct,
         verification: Verification::Bundle(member.ca.pem().into_bytes().into()),
         server_name: None,
         client_certificate: None,
@@ -33,6 +37,11 @@ fn spec(member: &FakeMember) -> TransportSpec {
 
 fn transport(member: &FakeMember) -> Transport {
     Transport::new(spec(member), Arc::new(options()))
+}
+
+/// What must come comes soon; a test that waits for it in vain fails.
+async fn in_time<F: Future>(awaited: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), awaited).await.expect("it comes in time")
 }
 
 fn get(target: &str) -> Request<Body> {

@@ -249,3 +249,28 @@ fn a_kubeconfig_is_for_its_owner_and_replaces_nothing_unasked() -> Result<()> {
     }
     Ok(())
 }
+
+/// As docs/limits.md shows it.
+#[test]
+fn rule_126_a_cluster_whose_places_are_taken_answers_429_until_one_is_free() -> Result<()> {
+    let mut server = Standalone::new()?;
+    server.write("clusters/member.json", &manifest(BY_SECRET)?)?;
+    server.write("rbac/bob.yaml", BOB)?;
+    server.start_with(&["--max-proxied-requests-per-cluster=1"])?;
+    let kubeconfig = server.write_kubeconfig("bob.kubeconfig", &["--user", "bob"])?;
+    let bob = Access::of_context(&kubeconfig, BY_SECRET)?;
+    let watch = bob.kubectl(["get", "configmaps", "--all-namespaces", "--watch", "--output=name"]).spawn()?;
+    watch.wait_for("configmap/", TIMEOUT)?;
+    // The list comes first, and then the watch.
+    let message = wait::eventually("a refusal", SOON, || {
+        bob.request("GET", "/api/v1/namespaces").send()?.status_message(429).map(Some)
+    })?;
+    ensure!(message.contains("--max-proxied-requests-per-cluster"), "{message}");
+    let admin = Access::of_context(&server.write_kubeconfig("admin.kubeconfig", &[])?, BY_SECRET)?;
+    admin.kubectl(["get", "namespaces"]).run()?.success()?;
+    watch.interrupt()?;
+    wait::eventually("a free place", SOON, || {
+        bob.request("GET", "/api/v1/namespaces").send()?.expect(200).map(Some)
+    })?;
+    server.stop()
+}

@@ -59,6 +59,8 @@ struct ApiResource {
     verbs: &'static [&'static str],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     short_names: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    categories: &'static [&'static str],
 }
 
 #[derive(Serialize)]
@@ -103,6 +105,8 @@ struct ApiResourceDiscovery {
     verbs: &'static [&'static str],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     short_names: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    categories: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subresources: Vec<ApiSubresourceDiscovery>,
 }
@@ -161,6 +165,7 @@ pub(super) fn resources() -> ApiResourceList {
             kind: resource.kind,
             verbs: resource.verbs,
             short_names: resource.short_names,
+            categories: resource.categories,
         };
         let subresources = resource.subresources.iter().map(|sub| ApiResource {
             name: format!("{}/{}", resource.name, sub.name),
@@ -169,6 +174,7 @@ pub(super) fn resources() -> ApiResourceList {
             kind: sub.kind,
             verbs: sub.verbs,
             short_names: &[],
+            categories: &[],
         });
         std::iter::once(own).chain(subresources)
     });
@@ -190,6 +196,7 @@ pub(super) fn aggregated(version: &str) -> ApiGroupDiscoveryList {
         singular_resource: resource.singular,
         verbs: resource.verbs,
         short_names: resource.short_names,
+        categories: resource.categories,
         subresources: resource
             .subresources
             .iter()

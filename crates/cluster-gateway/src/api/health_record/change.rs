@@ -3,7 +3,6 @@
 use cluster_gateway_client::v1alpha1::ClusterGateway;
 use http::{HeaderMap, header};
 use json_patch::PatchOperation;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::{KIND, decode};
@@ -116,11 +115,13 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::Invalid`]: a patch does not apply, or leaves no object.
-    pub(super) fn apply(&self, object: ClusterGateway, metadata: &ObjectMeta) -> Result<Wanted, Error> {
+    pub(super) fn apply(&self, object: ClusterGateway) -> Result<Wanted, Error> {
         let invalid = |message| Error::Invalid { kind: KIND, message };
         let mut document = match self {
             Self::Replace(wanted) => return Ok(wanted.clone()),
-            Self::Merge(_) | Self::Json(_) => document(object, metadata)?,
+            Self::Merge(_) | Self::Json(_) => {
+                serde_json::to_value(object).map_err(|error| Error::Internal(error.to_string()))?
+            }
         };
         match self {
             Self::Json(operations) => apply(&mut document, operations).map_err(invalid)?,
@@ -129,17 +130,6 @@ impl Change {
         }
         Wanted::read(&document).map_err(|fault| invalid(format!("patch: {fault}")))
     }
-}
-
-/// The object that a patch is applied to; by its version and UID a patch can say which one it means.
-fn document(object: ClusterGateway, metadata: &ObjectMeta) -> Result<Value, Error> {
-    use crate::api::object::Object as _;
-    let mut document =
-        serde_json::to_value(object.typed()).map_err(|error| Error::Internal(error.to_string()))?;
-    for (key, value) in [("resourceVersion", &metadata.resource_version), ("uid", &metadata.uid)] {
-        document["metadata"][key] = value.clone().unwrap_or_default().into();
-    }
-    Ok(document)
 }
 
 fn apply(document: &mut Value, operations: &[PatchOperation]) -> Result<(), String> {

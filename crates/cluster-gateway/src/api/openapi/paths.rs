@@ -210,12 +210,16 @@ fn write_parameters(dialect: Dialect) -> Vec<Value> {
 
 fn list_parameters(dialect: Dialect) -> Vec<Value> {
     [
+        ("allowWatchBookmarks", "boolean", "Whether a watch is to say now and then how far it is."),
+        ("continue", "string", "Where the page begins: what the page before said."),
         ("fieldSelector", "string", "Restricts the list by metadata.name."),
         ("labelSelector", "string", "Restricts the list by labels."),
-        ("limit", "integer", "Accepted; lists are never cut into pages."),
-        ("resourceVersion", "string", "Accepted; the newest state is returned."),
+        ("limit", "integer", "Objects on one page of the list."),
+        ("resourceVersion", "string", "State that is shown, or that a watch goes on from."),
         ("resourceVersionMatch", "string", "How resourceVersion is to be applied: Exact or NotOlderThan."),
-        ("timeoutSeconds", "integer", "Accepted; a list is answered at once."),
+        ("sendInitialEvents", "boolean", "Whether a watch is to begin with the objects that are there."),
+        ("timeoutSeconds", "integer", "How long a watch is to last."),
+        ("watch", "boolean", "Whether to go on with what changes, instead of a list."),
     ]
     .map(|(name, kind, description)| dialect.parameter("query", name, kind, description))
     .into()

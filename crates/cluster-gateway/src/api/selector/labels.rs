@@ -31,6 +31,11 @@ impl LabelSelector {
         Parser { tokens: tokens(text), position: 0 }.selector()
     }
 
+    /// Whether it selects everything.
+    pub(in crate::api) fn is_empty(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
     /// Whether an object with these labels is selected.
     pub(in crate::api) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|requirement| requirement.test.passes(labels.get(&requirement.key)))

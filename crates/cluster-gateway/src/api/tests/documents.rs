@@ -212,7 +212,7 @@ fn rule_020_the_group() {
 }
 
 #[test]
-fn rule_021_rule_022_rule_023_rule_024_rule_025_the_resources() {
+fn rule_021_rule_022_rule_023_rule_024_rule_025_rule_027_the_resources() {
     let json = empty().get(GV).json();
     assert_eq!(
         (&json["kind"], &json["groupVersion"]),
@@ -220,14 +220,15 @@ fn rule_021_rule_022_rule_023_rule_024_rule_025_the_resources() {
     );
     let expected = serde_json::json!([
         { "name": "clustergateways", "singularName": "clustergateway", "namespaced": false, "kind": "ClusterGateway",
-          "verbs": ["get", "list"] },
+          "verbs": ["get", "list", "watch"], "shortNames": ["cgw"], "categories": ["cluster-gateway"] },
         { "name": "clustergateways/health", "singularName": "", "namespaced": false, "kind": "ClusterGateway",
           "verbs": ["get", "patch", "update"] },
         { "name": "clustergateways/proxy", "singularName": "", "namespaced": false,
           "kind": "ClusterGatewayProxyOptions", "verbs": ["create", "delete", "get", "patch", "update"] },
         { "name": "virtualclusters", "singularName": "virtualcluster", "namespaced": false, "kind": "VirtualCluster",
-          "verbs": ["get", "list"],
-          "shortNames": ["vc", "vcluster", "vclusters", "virtual-cluster", "virtual-clusters"] },
+          "verbs": ["get", "list", "watch"],
+          "shortNames": ["vc", "vcluster", "vclusters", "virtual-cluster", "virtual-clusters"],
+          "categories": ["cluster-gateway"] },
     ]);
     assert_eq!(json["resources"], expected);
 }

@@ -57,6 +57,8 @@ fn rule_232_a_put_records_health_and_nothing_else_and_answers_with_what_was_writ
         assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
         let mut expected = fixture.get(&format!("{CG}/o1")).json();
         expected["status"] = json!({ "healthy": true, "healthyReason": "MyReason" });
+        // That of the Secret, which has just been written.
+        expected["metadata"]["resourceVersion"] = json!("2");
         assert_eq!(answer.json(), expected, "the gate decides only what is shown elsewhere");
         assert!(!answer.body.contains(TOKEN));
         assert_eq!(fixture.recorded(), some("true", "MyReason"));
@@ -134,7 +136,8 @@ fn rule_232_rule_233_patches_change_what_they_name() {
 #[test]
 fn rule_233_a_version_that_is_no_longer_there_is_a_conflict() {
     let fixture = fixture();
-    let fresh = json!({ "metadata": { "resourceVersion": "1", "uid": "uid-o1" } });
+    let fresh =
+        json!({ "metadata": { "resourceVersion": "1", "uid": uid::uid("clustergateways", "uid-o1") } });
     assert_eq!(fixture.put(&fresh).status, StatusCode::OK);
     let stale = json!({ "metadata": { "resourceVersion": "1" }, "status": { "healthy": false } });
     for answer in [
@@ -150,7 +153,9 @@ fn rule_233_a_version_that_is_no_longer_there_is_a_conflict() {
     }
     let other = fixture.put(&json!({ "metadata": { "uid": "another" } }));
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.message().contains("UID in precondition: another, UID in object meta: uid-o1"));
+    let own = uid::uid("clustergateways", "uid-o1").unwrap();
+    let expected = format!("UID in precondition: another, UID in object meta: {own}");
+    assert!(other.message().contains(&expected), "{}", other.message());
     assert_eq!(fixture.recorded(), some("true", "MyReason"));
 }
 
@@ -414,7 +419,7 @@ fn fields_that_nobody_knows_are_ignored_warned_of_or_refused() {
     assert_eq!(warnings(&put("", &many.into())).len(), 20);
 
     // What is shown can be sent back.
-    let shown = fixture.get(&health("o1")).body;
+    let shown = put("", &json!({})).body;
     let answer = fixture.send("PUT", &format!("{}?fieldValidation=Strict", health("o1")), &[], &shown);
     assert_eq!((answer.status, warnings(&answer)), (StatusCode::OK, Vec::new()), "{}", answer.body);
     let patch = json!({ "status": { "healthy": true, "x": 1 } }).to_string();
@@ -483,4 +488,16 @@ fn without_a_hub_there_is_nowhere_to_write() {
         );
     }
     assert_eq!(fixture.get(&health("o1")).status, StatusCode::OK);
+}
+
+/// Where the versions that are shown are not those of the Secrets.
+#[test]
+fn rule_233_the_version_that_is_shown_is_good_for_one_write() {
+    let mut shown = cluster("o1", CredentialType::ServiceAccountToken, "2026-01-02T00:00:00Z");
+    (shown.resource_version, shown.version) = ("1".to_owned(), 99);
+    let fixture = Fixture::new(vec![shown]);
+    let named = json!({ "metadata": { "resourceVersion": "99" } });
+    assert_eq!(fixture.put(&json!({ "metadata": { "resourceVersion": "98" } })).status, StatusCode::CONFLICT);
+    assert_eq!(fixture.put(&named).status, StatusCode::OK);
+    assert_eq!(fixture.put(&named).status, StatusCode::CONFLICT, "the Secret is another now");
 }

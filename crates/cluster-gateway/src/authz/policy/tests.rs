@@ -477,7 +477,7 @@ async fn rule_146_impersonation_is_a_question_to_the_policy() {
     for (whom, allowed) in [("eve", true), ("root", false)] {
         let request = Request::get("/").header("Impersonate-User", whom).body(()).unwrap();
         let result = authorizer.impersonate(user("bob", &[]), &mut request.into_parts().0, "/").await;
-        assert_eq!(result.map(|user| user.name).ok(), allowed.then(|| whom.to_owned()));
+        assert_eq!(result.map(|user| user.name.clone()).ok(), allowed.then(|| whom.to_owned()));
     }
 }
 

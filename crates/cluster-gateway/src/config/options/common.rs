@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::AuditOptions;
+use super::{AuditOptions, KonnectivityOptions, LimitOptions};
 
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +36,10 @@ pub struct CommonOptions {
     /// Feature gates of the original, NAME=true or NAME=false: HealthinessCheck, ClientIdentityPenetration
     #[arg(long, value_name = "NAME=BOOL,…", help_heading = "Clusters")]
     pub feature_gates: Vec<String>,
+
+    /// The konnectivity proxy server.
+    #[command(flatten)]
+    pub konnectivity: KonnectivityOptions,
 
     /// Serving certificate, PEM, leaf first; read again when it changes [default: one that is made here and renews itself]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
@@ -76,6 +80,10 @@ pub struct CommonOptions {
     /// Which requests are audited, and where to.
     #[command(flatten)]
     pub audit: AuditOptions,
+
+    /// How much and for how long.
+    #[command(flatten)]
+    pub limits: LimitOptions,
 
     /// Verbosity of the log: 0 failures and changes, 4 a line per request, 6 connections, 8 libraries
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0, help_heading = "Log")]

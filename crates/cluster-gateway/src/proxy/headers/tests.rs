@@ -100,3 +100,30 @@ fn rule_115_caching_is_forbidden_only_where_the_member_says_nothing() {
         assert_eq!(headers.get("cache-control").map(|value| value.to_str().expect("text")), expected);
     }
 }
+
+#[test]
+fn rule_159_rule_170_trailers_lose_what_no_trailer_may_say() {
+    let mut trailers = map(&[
+        ("x-checksum", "42"),
+        ("grpc-status", "0"),
+        ("connection", "x-named"),
+        ("x-named", "1"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("proxy-authenticate", "Basic"),
+        ("content-length", "1"),
+        ("content-type", "text/html"),
+        ("content-range", "bytes 0-1/2"),
+        ("set-cookie", "a=1"),
+        ("www-authenticate", "Bearer"),
+        ("authorization", "Bearer x"),
+        ("audit-id", "x"),
+        ("location", "https://x"),
+        ("trailer", "x"),
+        ("host", "x"),
+    ]);
+    strip_response_trailers(&mut trailers);
+    let mut left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["grpc-status", "x-checksum"]);
+}

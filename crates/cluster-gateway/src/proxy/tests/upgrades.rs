@@ -20,9 +20,9 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
         let (upstream, tasks) = (upstream.clone(), tasks.clone());
         async move {
             let (parts, body) = request.into_parts();
-            let (method, uri) = (parts.method.clone(), parts.uri.clone());
-            let outbound = outbound(&upstream, &method, path, uri.query());
-            let answer = upgrade::forward(&outbound, parts, body.into(), peer(), &tasks, None).await;
+            let (method, uri, hop) = (parts.method.clone(), parts.uri.clone(), Hop::default());
+            let outbound = outbound(&upstream, &method, path, uri.query(), &hop);
+            let answer = upgrade::forward(&outbound, parts, body.into(), peer(), stream(&tasks)).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|error| error.into_response(false)))
         }
     });
@@ -30,6 +30,10 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
     tokio::spawn(connection.with_upgrades());
     client
+}
+
+fn stream(tasks: &TaskTracker) -> upgrade::Stream<'_> {
+    upgrade::Stream { tasks, observer: None, place: Place::default() }
 }
 
 /// An upgrade request followed by `early` bytes in the same write.
@@ -175,13 +179,14 @@ async fn rule_177_a_failed_dial_of_an_upgrade_says_so() {
     let mut member = member(Protocols::Both).await;
     member.stop_accepting().await;
     let upstream = upstream(&member);
-    let outbound = outbound(&upstream, &Method::POST, "/upgrade", None);
+    let hop = Hop::default();
+    let outbound = outbound(&upstream, &Method::POST, "/upgrade", None, &hop);
     let mut request =
         Request::post("/x").header("upgrade", "SPDY/3.1").body(Body::empty()).expect("a request");
     let on_upgrade = hyper::upgrade::on(&mut request);
     request.extensions_mut().insert(on_upgrade);
     let (parts, body) = request.into_parts();
-    let error = upgrade::forward(&outbound, parts, body, peer(), &TaskTracker::new(), None)
+    let error = upgrade::forward(&outbound, parts, body, peer(), stream(&TaskTracker::new()))
         .await
         .expect_err("nobody listens");
     let expected = format!("error dialing backend: dial tcp {}: connect: connection refused", member.address);

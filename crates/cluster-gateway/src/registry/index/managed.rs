@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::{Cluster, Entry, ManagedCluster};
 use super::Index;
+use super::versions::At;
 
 /// What is known of the hub's ManagedClusters, and what it takes to read a cluster again when its own changes.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ impl Managed {
         self.entries.remove(name);
     }
 
-    pub(super) fn retain(&mut self, names: &BTreeSet<String>) {
-        self.entries.retain(|name, _| names.contains(name));
+    pub(super) fn retain(&mut self, kept: impl Fn(&String) -> bool) {
+        self.entries.retain(|name, _| kept(name));
     }
 
     /// Whether clusters may be shown and used.
@@ -59,7 +60,7 @@ impl Managed {
     }
 
     /// The cluster of this name as it is to be read now.
-    fn entry(&self, name: &str) -> Option<Entry> {
+    pub(super) fn entry(&self, name: &str) -> Option<Entry> {
         let managed_cluster = self.clusters.get(name).cloned();
         Some(Entry { managed_cluster, ..self.entries.get(name)?.clone() })
     }
@@ -72,6 +73,7 @@ impl Index {
         let name = managed.name.clone();
         let changed = self.managed.put(managed);
         if changed {
+            self.versions.leave_hub();
             self.join_again(&name);
         }
         changed
@@ -112,25 +114,31 @@ impl Index {
         !self.managed.clusters.is_empty()
     }
 
-    /// A cluster that is not registered stands for its ManagedCluster, if that names an address (rule 214).
-    pub(super) fn show_unregistered(&mut self, name: &str) {
-        if self.is_registered(name) {
-            return;
-        }
+    /// In the place of a cluster that has no Secret stands its ManagedCluster, if that names an address (rule 214).
+    pub(super) fn stand_in(&mut self, name: &str, at: At) {
         match self.managed.clusters.get(name).filter(|managed| managed.has_address()) {
-            Some(managed) => {
-                let cluster = Cluster::unregistered(Arc::clone(managed));
-                self.clusters.insert(name.to_owned(), Arc::new(cluster));
+            Some(managed) => self.put(Cluster::unregistered(Arc::clone(managed)), at),
+            None => {
+                if let Some(before) = self.clusters.remove(name) {
+                    self.record(at, Some(before), None);
+                }
             }
-            None => drop(self.clusters.remove(name)),
         }
     }
 
     fn join_again(&mut self, name: &str) {
-        let Some(entry) = self.managed.entry(name) else { return self.show_unregistered(name) };
+        let Some(entry) = self.managed.entry(name) else {
+            if !self.is_registered(name) {
+                let at = self.versions.next_own(self.versions.current());
+                self.stand_in(name, at);
+            }
+            return;
+        };
         let usable = |cluster: &&Arc<Cluster>| cluster.upstream.is_ok();
         let before = self.clusters.get(name).filter(usable).map(|cluster| cluster.address.clone());
-        self.read(entry);
+        let cluster = self.read(entry);
+        let at = self.versions.next_own(cluster.version);
+        self.put(cluster, at);
         let Some(cluster) = self.clusters.get(name).filter(usable) else { return };
         if before.is_some_and(|before| before != cluster.address) {
             let source = if cluster.managed_cluster.is_some() { "ManagedCluster" } else { "Secret" };

@@ -120,6 +120,25 @@ fn rule_248_what_the_hub_does_not_accept_is_refused_with_the_reason() {
 }
 
 #[test]
+fn rule_244_the_ca_of_a_tunnelled_cluster_is_the_secrets_or_else_the_managed_clusters() {
+    let ((own, _), (lent, _)) = (self_signed(), self_signed());
+    let tunnelled = |secret| label(secret, "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy");
+    let ca = |secret, spec: &Value| merged(tunnelled(secret), spec).ca_bundle.clone();
+    let spec = at("", &lent);
+    assert_eq!(ca(token_secret(&[]), &spec).as_deref(), Some(lent.as_bytes()));
+    for key in ["ca.crt", "ca"] {
+        assert_eq!(
+            ca(token_secret(&[(key, own.as_bytes())]), &spec).as_deref(),
+            Some(own.as_bytes()),
+            "{key}"
+        );
+    }
+    assert_eq!(ca(token_secret(&[]), &json!({"hubAcceptsClient": true})), None);
+    let (_, _, reason) = way(&merged(tunnelled(token_secret(&[])), &at("", "no PEM")));
+    assert!(reason.contains("managedClusterClientConfigs[0].caBundle holds"), "{reason}");
+}
+
+#[test]
 fn every_bad_field_of_a_managed_cluster_is_named_and_closes_the_cluster() {
     let with = |url: &str, ca: Value| {
         let configs = json!([{"url": url, "caBundle": ca}]);
@@ -180,7 +199,7 @@ fn rule_248_nothing_is_visible_before_it_is_known_what_the_hub_accepts() {
     let (mut index, registry) = merging();
     index.reset(vec![token_secret(&[]), secret("gone", "ServiceAccountToken", &[])]);
     index.apply(label(token_secret(&[]), "x", "y"));
-    index.delete("gone");
+    index.delete("gone", "");
     index.publish();
     assert!(!registry.synced());
     assert!(!registry.get("c").unwrap_err().to_string().contains("no such cluster"));
@@ -231,7 +250,7 @@ fn rule_214_without_the_flag_managed_clusters_are_only_shown() {
     // Nobody can go to a cluster that has no Secret (rule 178).
     assert_eq!(registry.get("d").unwrap_err().to_string(), "no such cluster d");
     // With its Secret it becomes a cluster, and without it it is shown again.
-    index.delete("c");
+    index.delete("c", "");
     index.apply(label(
         secret("d", "ServiceAccountToken", &[("endpoint", b"https://d"), ("token", b"t")]),
         "a",
@@ -241,7 +260,7 @@ fn rule_214_without_the_flag_managed_clusters_are_only_shown() {
     let snapshot = registry.snapshot();
     assert!(!snapshot.get_virtual("c").unwrap().registered && snapshot.get("c").is_none());
     assert!(snapshot.get("d").unwrap().upstream().is_ok());
-    index.delete("d");
+    index.delete("d", "");
     index.delete_managed("d");
     index.publish();
     assert!(registry.snapshot().get_virtual("d").is_none());

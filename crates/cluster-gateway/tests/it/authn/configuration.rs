@@ -20,7 +20,7 @@ async fn load(hub: &FakeHub, config: AuthenticationConfig) -> (Arc<Authenticator
 async fn name(authenticator: &Authenticator, certificate: &CertificateDer<'static>) -> Option<String> {
     let mut parts = request(&[("x-remote-user", "alice")]);
     let answer = authenticator.authenticate(&connection(&[certificate]), &mut parts).await;
-    answer.ok().map(|user| user.name)
+    answer.ok().map(|user| user.name.clone())
 }
 
 /// Waits until a certificate stands for this name.
@@ -46,7 +46,7 @@ async fn rule_072_a_missing_config_map_is_no_failure_and_nobody_is_believed() {
     let found = authenticator
         .authenticate(&connection(&[&Ca::new("x").client("front-proxy", &[])]), &mut request(&[]))
         .await;
-    assert_eq!(found.unwrap(), UserInfo::anonymous());
+    assert_eq!(*found.unwrap(), UserInfo::anonymous());
     assert!(authenticator.ca_certificates().is_empty());
 }
 
@@ -98,7 +98,7 @@ async fn rule_065_rule_073_a_new_ca_acts_on_the_next_request_of_an_open_connecti
     let (open, bobs) = (connection(&[&front_proxy]), connection(&[&bob]));
     let ask = async |connection| {
         let mut parts = request(&[("x-remote-user", "alice")]);
-        world.authenticator.authenticate(connection, &mut parts).await.map(|user| user.name)
+        world.authenticator.authenticate(connection, &mut parts).await.map(|user| user.name.clone())
     };
     assert_eq!(ask(&open).await.unwrap(), "alice");
     assert_eq!(ask(&bobs).await.unwrap(), "bob");

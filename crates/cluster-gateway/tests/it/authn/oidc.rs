@@ -60,7 +60,7 @@ async fn whose(authenticator: &Authenticator, token: &str) -> Result<UserInfo, S
     let bearer = format!("Bearer {token}");
     let mut parts = request(&[("authorization", &bearer)]);
     match authenticator.authenticate(&connection(&[]), &mut parts).await {
-        Ok(user) => Ok(user),
+        Ok(user) => Ok(Arc::unwrap_or_clone(user)),
         Err(Error::UnauthorizedWithAdvice { cause, .. }) => Err(cause),
         Err(other) => panic!("{other:?}"),
     }

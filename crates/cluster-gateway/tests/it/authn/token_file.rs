@@ -29,7 +29,7 @@ async fn with(text: &str) -> (tempfile::NamedTempFile, Arc<Authenticator>, Resul
 async fn whose(authenticator: &Authenticator, token: &str) -> Option<UserInfo> {
     let bearer = format!("Bearer {token}");
     let mut parts = request(&[("authorization", &bearer)]);
-    authenticator.authenticate(&connection(&[]), &mut parts).await.ok()
+    authenticator.authenticate(&connection(&[]), &mut parts).await.ok().map(Arc::unwrap_or_clone)
 }
 
 async fn until(authenticator: &Authenticator, token: &str, expected: Option<&str>) {

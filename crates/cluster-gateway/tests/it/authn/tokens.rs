@@ -103,7 +103,7 @@ async fn rule_079_rule_080_rule_257_one_review_per_token_whatever_its_answer() {
 async fn from(world: &World, peer: &str, token: &str) -> Result<UserInfo, Error> {
     let connection = Connection::new((peer.parse::<IpAddr>().unwrap(), 4711).into(), Vec::new());
     let mut parts = request(&[("authorization", &format!("Bearer {token}"))]);
-    world.authenticator.authenticate(&connection, &mut parts).await
+    world.authenticator.authenticate(&connection, &mut parts).await.map(Arc::unwrap_or_clone)
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn web_socket(world: &World, protocols: &[&str]) -> (Result<UserInfo, Erro
     let mut parts = request(&headers);
     let answer = world.authenticator.authenticate(&connection(&[]), &mut parts).await;
     let left = parts.headers.get_all("sec-websocket-protocol").iter();
-    (answer, left.map(|value| value.to_str().unwrap().to_owned()).collect())
+    (answer.map(Arc::unwrap_or_clone), left.map(|value| value.to_str().unwrap().to_owned()).collect())
 }
 
 #[tokio::test]

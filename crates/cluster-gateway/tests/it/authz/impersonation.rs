@@ -6,6 +6,7 @@ use cluster_gateway::status::Error;
 use http::HeaderName;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 use super::{PROXY, authorizer, get, user};
 use crate::support::fake_hub::FakeHub;
@@ -21,7 +22,7 @@ async fn impersonate(
     }
     let mut parts = request.body(()).unwrap().into_parts().0;
     let answer = authorizer.impersonate(user, &mut parts, "/x?a=b").await;
-    (answer, parts.headers.keys().map(HeaderName::to_string).collect())
+    (answer.map(Arc::unwrap_or_clone), parts.headers.keys().map(HeaderName::to_string).collect())
 }
 
 async fn world() -> (FakeHub, Authorizer) {

@@ -5,6 +5,7 @@ use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::serve::Server;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -46,7 +47,10 @@ async fn start(hub: &FakeHub) -> Server {
         allow_loopback_clusters: true,
         proxies: cluster_gateway::registry::ProxyEnvironment::default(),
         exec: cluster_gateway::credential::ExecPolicy::default(),
+        konnectivity: None,
+        limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,
+        shutdown_send_retry_after: false,
         poll: Duration::from_secs(10),
     };
     Server::start(config).await.unwrap()

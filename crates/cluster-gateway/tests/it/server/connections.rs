@@ -19,8 +19,8 @@ use crate::support::caller::{Answer, Caller};
 use crate::support::fake_hub::Fault;
 use crate::support::fake_member::TestCa;
 use crate::support::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM, frame,
-    literal, request,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, frame, literal, request,
 };
 use crate::support::session::Session;
 use crate::support::world::{PROXY, Setup, World, until};
@@ -251,6 +251,29 @@ async fn rule_058_a_mebibyte_of_headers_passes_and_more_is_a_431() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_058_headers_are_limited_in_number_too() {
+    let world = World::start().await;
+    let with = |caller: &Caller, number: usize| {
+        let own = caller.headers().len();
+        (own..number).fold(caller.clone(), |caller, number| caller.header(&format!("x-{number}"), "1"))
+    };
+    let requests = world.member.recorder.requests().len();
+    for path in ["/version", &format!("{PROXY}/plain")] {
+        let caller = world.masters().http2();
+        assert_eq!(with(&caller, 1000).get(path).await.status, 200);
+        let answer = with(&caller, 1025).get(path).await;
+        assert_eq!((answer.status, answer.json()["kind"].as_str()), (431, Some("Status")));
+        assert_eq!(answer.message(), "the request has 1025 headers; at most 1024 are taken");
+        // As many as fit into the bytes.
+        assert_eq!(with(&caller, 20_000).get(path).await.status, 431);
+        let caller = world.masters();
+        assert_eq!(with(&caller, 1000).get(path).await.status, 200);
+        assert_eq!(with(&caller, 1025).get(path).await.status, 431);
+    }
+    assert_eq!(world.member.recorder.requests().len(), requests + 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_058_headers_without_end_are_cut_off() {
     let world = World::start().await;
     for caller in both(&world.masters()) {
@@ -369,9 +392,14 @@ async fn rule_064_a_401_is_worded_as_kubernetes_words_it_and_ends_http2() {
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert!(!answer.headers.contains_key("www-authenticate"));
     }
+    let wrong = [("authorization", "Bearer wrong")];
     let mut session = Session::open(&world.nobody().http2()).await;
-    assert_eq!(session.get_with("/version", &[("authorization", "Bearer wrong")]).await.status, 401);
+    assert_eq!(session.get_with("/version", &wrong).await.status, 401);
     assert!(session.ends().await, "no GOAWAY after a 401");
+    let mut session = Session::open(&world.nobody()).await;
+    for _ in 0..3 {
+        assert_eq!(session.get_with("/version", &wrong).await.status, 401, "HTTP/1.1 stays open");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -572,4 +600,42 @@ async fn rule_129_pings_are_answered_and_a_goaway_is_honoured() {
     assert!(end.is_some(), "the open stream ends as it should");
     let closed = tokio::time::timeout(Duration::from_secs(5), reader.find(|_| false)).await;
     assert!(closed.expect("the connection ends with its last stream").is_none());
+}
+
+/// As many streams as may be open at once can each fill their window: no upload that stalls stops another.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_058_rule_130_the_window_of_a_connection_holds_those_of_all_its_streams() {
+    let world = World::start().await;
+    let mut frames = Frames::open(&world.masters()).await;
+    let settings =
+        frames.reader.find(|frame| frame.kind == SETTINGS && frame.flags & ACK == 0).await.unwrap();
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let setting = |name: u64| {
+        let mut settings =
+            settings.payload.chunks(6).map(|setting| (number(&setting[..2]), number(&setting[2..])));
+        settings.find(|(own, _)| *own == name).unwrap().1
+    };
+    let (streams, window) = (setting(3), setting(4));
+    assert_eq!((streams, window), (1000, 256 << 10));
+    let update = |frame: &Frame| frame.kind == WINDOW_UPDATE && frame.stream == 0;
+    let update = frames.reader.find(update).await.unwrap();
+    assert!(65_535 + number(&update.payload) >= streams * window);
+}
+
+/// h2 ends a connection on which frames of a few bytes pile up; the hub's carries the requests of all users.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_130_one_upload_of_tiny_frames_that_stalls_does_not_end_its_connection() {
+    let world = World::start().await;
+    let caller = world.masters();
+    let Frames { mut reader, mut writer } = Frames::open(&caller).await;
+    let block = request(&caller, "POST", &format!("{PROXY}/slow-head"), &[]);
+    let requests = world.member.recorder.requests().len();
+    writer.frame(HEADERS, END_HEADERS, 1, &block).await.unwrap();
+    world.member.recorder.received(requests + 1).await;
+    let tiny: Vec<u8> = (0..256 * KIBI).flat_map(|_| frame(DATA, 0, 1, b"x")).collect();
+    writer.bytes(&tiny).await.unwrap();
+    let block = request(&caller, "GET", &format!("{PROXY}/plain"), &[]);
+    writer.frame(HEADERS, END_HEADERS | END_STREAM, 3, &block).await.unwrap();
+    let answer = reader.find(|frame| frame.kind == GOAWAY || frame.kind == DATA).await.unwrap();
+    assert_eq!((answer.kind, answer.payload.as_slice()), (DATA, &b"plain"[..]));
 }

@@ -5,10 +5,14 @@ use std::time::Duration;
 use http::Method;
 use http_body_util::BodyExt;
 
-use crate::support::world::{PROXY, World, until};
+use crate::support::caller::Caller;
+use crate::support::fake_hub::Fault;
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, request};
+use crate::support::session::Session;
+use crate::support::world::{PROXY, Setup, World, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rule_017_rule_131_rule_132_a_stop_turns_unready_then_refuses_then_ends() {
+async fn rule_017_rule_131_a_stop_turns_unready_then_ends() {
     let mut world = World::start().await;
     let caller = world.masters();
     let nobody = world.nobody();
@@ -16,18 +20,80 @@ async fn rule_017_rule_131_rule_132_a_stop_turns_unready_then_refuses_then_ends(
     let address = world.server.address();
     let stop = tokio::spawn(async move { (world.server.stop(Duration::from_secs(2)).await, world) });
     until(|| async { nobody.get("/readyz").await.status == 500 }).await;
+    // Until everybody has heard of it, what comes is answered.
+    for path in [&format!("{PROXY}/plain"), "/version"] {
+        assert_eq!(caller.get(path).await.status, 200, "{path}");
+    }
     let ready = nobody.get("/readyz").await;
     assert!(ready.text().contains("[-]shutdown failed: reason withheld"), "{}", ready.text());
     for path in ["/livez", "/healthz"] {
         assert_eq!(nobody.get(path).await.status, 200, "{path}");
     }
-    let refused = caller.get(&format!("{PROXY}/plain")).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(refused.message(), "apiserver is shutting down");
     // The watch is not waited for (rule 120).
     let ((), world) = tokio::time::timeout(Duration::from_secs(10), stop).await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the socket is still open");
     drop((watch, world));
+}
+
+/// A stop that waits for somebody whose hub does not answer.
+async fn stopping(world: World) -> (Caller, tokio::task::JoinHandle<World>) {
+    world.hub.fault("subjectaccessreviews", Fault::Hang);
+    let (asked, bob) = (world.hub.requests("subjectaccessreviews"), world.user("bob", &[]));
+    tokio::spawn(async move { bob.get("/version").await });
+    until(|| async { world.hub.requests("subjectaccessreviews") > asked }).await;
+    let caller = world.masters();
+    let mut world = world;
+    let stop = tokio::spawn(async move {
+        world.server.stop(Duration::ZERO).await;
+        world
+    });
+    (caller, stop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_131_rule_132_while_it_drains_no_connection_is_taken_and_kept_ones_are_told() {
+    let world = World::start().await;
+    let address = world.server.address();
+    let Frames { mut reader, mut writer } = Frames::open(&world.masters()).await;
+    let (caller, stop) = stopping(world).await;
+    until(|| async { tokio::net::TcpStream::connect(address).await.is_err() }).await;
+    let goaway = reader.find(|frame| frame.kind == GOAWAY).await.expect("a GOAWAY");
+    assert_eq!(goaway.payload[..4], 0x7fff_ffff_u32.to_be_bytes(), "streams on their way are still taken");
+    for (stream, path, expected) in [
+        (1, &format!("{PROXY}/plain"), "apiserver is shutting down"),
+        (3, &"/version".to_owned(), "apiserver is shutting down"),
+        (5, &"/livez".to_owned(), "ok"),
+    ] {
+        let block = request(&caller, "GET", path, &[]);
+        writer.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block).await.unwrap();
+        let body = reader.find(|frame| frame.kind == DATA && frame.stream == stream).await.expect("a body");
+        let body = String::from_utf8(body.payload).unwrap();
+        assert!(body.contains(expected), "{path}: {body}");
+        let refused = body
+            .contains("\"reason\":\"ServiceUnavailable\",\"details\":{\"retryAfterSeconds\":1},\"code\":503");
+        assert_eq!(refused, path != "/livez", "{body}");
+    }
+    drop(writer);
+    tokio::time::timeout(Duration::from_secs(30), stop).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_133_a_stop_that_sends_retry_after_keeps_the_socket_open_until_it_is_through() {
+    let world = World::with(Setup { shutdown_send_retry_after: true, ..Setup::default() }).await;
+    let address = world.server.address();
+    let nobody = world.nobody();
+    let (caller, stop) = stopping(world).await;
+    until(|| async { caller.get(&format!("{PROXY}/plain")).await.status == 429 }).await;
+    for caller in [caller.clone(), caller.http2()] {
+        let mut session = Session::open(&caller).await;
+        let refused = session.get("/version").await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")));
+        assert_eq!(refused.text(), "The apiserver is shutting down, please try again later.\n");
+        assert!(session.ends().await, "the connection must go to another replica");
+    }
+    assert_eq!(nobody.get("/livez").await.status, 200);
+    tokio::time::timeout(Duration::from_secs(30), stop).await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the socket is still open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

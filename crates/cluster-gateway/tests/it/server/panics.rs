@@ -14,6 +14,8 @@ use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::gateway::Gateway;
 use cluster_gateway::identity::IdentityPassing;
 use cluster_gateway::issuer::ServerNames;
+use cluster_gateway::limits::{Limits, LimitsConfig};
+use cluster_gateway::proxy::Hop;
 use cluster_gateway::record::Recorder;
 use cluster_gateway::registry::Registry;
 use cluster_gateway::server::{Handler, Listener, TlsReloader, self_signed};
@@ -56,7 +58,10 @@ async fn gateway(hub: &FakeHub) -> Gateway {
         recorder: Arc::new(Recorder::default()),
         short: TaskTracker::new(),
         upgraded: TaskTracker::new(),
-        stopping: Arc::new(AtomicBool::new(false)),
+        hop: Hop::default(),
+        limits: Arc::new(Limits::new(LimitsConfig::default())),
+        draining: AtomicBool::new(false),
+        send_retry_after: false,
     }
 }
 

@@ -7,6 +7,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 
 use crate::support::fake_member::{Options, Protocols};
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, literal, request};
 use crate::support::world::{PROXY, Setup, World, until};
 
 async fn world(protocols: Protocols) -> World {
@@ -67,6 +68,38 @@ async fn rule_170_trailers_pass() {
     let body = answer.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["x-checksum"], "42");
     assert_eq!(body.to_bytes(), "body");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_159_rule_170_of_an_answers_trailers_only_harmless_ones_pass() {
+    for protocols in [Protocols::Both, Protocols::Http1] {
+        let world = world(protocols).await;
+        let caller = world.masters().http2().header("te", "trailers");
+        let answer = caller.open(Method::GET, &format!("{PROXY}/bad-trailers"), "").await;
+        let body = answer.into_body().collect().await.unwrap();
+        let names: Vec<_> = body.trailers().unwrap().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["x-checksum"], "{protocols:?}");
+        assert_eq!(body.to_bytes(), "body");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_149_rule_159_no_trailer_of_a_request_reaches_the_member() {
+    for protocols in [Protocols::Both, Protocols::Http1] {
+        let world = world(protocols).await;
+        let caller = world.masters();
+        let Frames { mut reader, mut writer } = Frames::open(&caller).await;
+        let block = request(&caller, "POST", &format!("{PROXY}/echo"), &[("trailer", "impersonate-user")]);
+        writer.frame(HEADERS, END_HEADERS, 1, &block).await.unwrap();
+        writer.frame(DATA, 0, 1, b"body").await.unwrap();
+        let mut trailers = Vec::new();
+        literal(&mut trailers, "impersonate-user", "admin");
+        literal(&mut trailers, "x-checksum", "42");
+        writer.frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers).await.unwrap();
+        let echo = reader.find(|frame| frame.kind == DATA).await.unwrap();
+        let echo: serde_json::Value = serde_json::from_slice(&echo.payload).unwrap();
+        assert_eq!((&echo["length"], &echo["trailers"]), (&4.into(), &false.into()), "{protocols:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::caller::Caller;
-use crate::support::fake_member::{Options, TestCa};
+use crate::support::fake_member::{Options, Protocols, TestCa};
 use crate::support::world::{PROXY, Setup, TOKEN, World, until};
 
 const GREETING: &str = "server speaks first;";
@@ -375,4 +375,16 @@ async fn rule_131_a_stop_ends_the_process_although_upgraded_streams_are_open() {
     tokio::time::timeout(Duration::from_secs(10), stopping)
         .await
         .expect("an upgraded stream is not waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_186_a_member_that_leaves_http_unasked_is_refused() {
+    let member = Options { protocols: Protocols::Http1, ..Options::default() };
+    let world = World::with(Setup { member, ..Setup::default() }).await;
+    for caller in [world.masters(), world.masters().http2()] {
+        let answer = caller.get(&format!("{PROXY}/unasked-upgrade")).await;
+        assert_eq!(answer.status, 500);
+        assert_eq!(answer.message(), "invalid upgrade response: status code 101");
+        assert_eq!(caller.get(&format!("{PROXY}/plain")).await.status, 200);
+    }
 }

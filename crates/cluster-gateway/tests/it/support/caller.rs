@@ -74,6 +74,12 @@ impl Caller {
         self.headers.clone()
     }
 
+    /// The same at another address.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     pub(crate) fn http2(mut self) -> Self {
         self.http2 = true;
         self

@@ -137,6 +137,11 @@ impl FakeHub {
         self.delete("secrets", namespace, name);
     }
 
+    /// Watches from before now are answered 410, as after a compaction of the hub's store.
+    pub fn forget(&self) {
+        self.shared.state().objects.forget();
+    }
+
     /// Creates or replaces `kube-system/extension-apiserver-authentication`.
     pub fn set_auth_config(&self, data: &[(&str, &str)]) {
         let data: BTreeMap<_, _> = data.iter().copied().collect();

@@ -11,9 +11,11 @@ use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
+use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
+use cluster_gateway::transport::ProxyServerConfig;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -36,11 +38,15 @@ pub(crate) struct Setup<'s> {
     pub(crate) identity: IdentityConfig,
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) poll: Duration,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// Programs that may be run for credentials.
     pub(crate) exec: ExecPolicy,
+    /// The proxy server of clusters without an address.
+    pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
 }
@@ -53,9 +59,12 @@ impl Default for Setup<'_> {
             identity: IdentityConfig::default(),
             authorization: AuthorizationConfig::default(),
             poll: Duration::from_secs(10),
+            limits: LimitsConfig::default(),
+            shutdown_send_retry_after: false,
             audit: None,
             ocm_integration: false,
             exec: ExecPolicy::default(),
+            konnectivity: None,
             certificate: None,
         }
     }
@@ -76,12 +85,12 @@ impl World {
         Self::with(Setup::default()).await
     }
 
-    pub(crate) async fn with(setup: Setup<'_>) -> Self {
+    pub(crate) async fn with(mut setup: Setup<'_>) -> Self {
         let hub = FakeHub::start().await;
         if setup.ocm_integration {
             hub.install_managed_clusters();
         }
-        let member = FakeMember::start(setup.member).await;
+        let member = FakeMember::start(std::mem::take(&mut setup.member)).await;
         let [front_proxy, clients, serving] = ["front proxy", "clients", "serving"].map(TestCa::new);
         hub.set_auth_config(&[
             ("requestheader-client-ca-file", &front_proxy.pem()),
@@ -92,34 +101,13 @@ impl World {
             ("client-ca-file", &clients.pem()),
         ]);
         let leaf = serving.server(&["localhost"]);
-        let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
-        std::fs::write(&tls.certificate, &leaf.certificate).unwrap();
-        std::fs::write(&tls.key, &leaf.key).unwrap();
-        let config = Config {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: Some(tls),
-            mode: Mode::Hub(HubMode {
-                secret_namespace: NAMESPACE.to_owned(),
-                hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
-                authentication: AuthenticationConfig::default(),
-                certificate: None,
-                ocm_integration: setup.ocm_integration,
-                list_control_plane: true,
-            }),
-            authorization: setup.authorization,
-            gates: setup.gates,
-            audit: setup.audit,
-            identity: setup.identity,
-            allow_insecure_clusters: false,
-            allow_loopback_clusters: true,
-            proxies: ProxyEnvironment::default(),
-            exec: setup.exec,
-            shutdown_delay: Duration::ZERO,
-            poll: setup.poll,
-        };
+        std::fs::write(hub.dir().join("tls.crt"), &leaf.certificate).unwrap();
+        std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
+        let certificate = setup.certificate.take();
+        let config = config(&hub, setup);
         let server = Server::start(config).await.unwrap();
         let world = Self { hub, member, server, front_proxy, clients, serving };
-        match setup.certificate {
+        match certificate {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
         }
@@ -198,6 +186,36 @@ impl World {
     pub(crate) fn token(&self, name: &str, token: &str) -> Caller {
         self.hub.token(token, UserInfo { name: name.to_owned(), ..UserInfo::default() });
         self.caller().header("authorization", &format!("Bearer {token}"))
+    }
+}
+
+/// A server of this hub, on a port of its own. Its certificate is in the hub's directory.
+pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
+    let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
+    Config {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: Some(tls),
+        mode: Mode::Hub(HubMode {
+            secret_namespace: NAMESPACE.to_owned(),
+            hub: HubConfig { kubeconfig: Some(hub.kubeconfig_path()), ..HubConfig::default() },
+            authentication: AuthenticationConfig::default(),
+            certificate: None,
+            ocm_integration: setup.ocm_integration,
+            list_control_plane: true,
+        }),
+        authorization: setup.authorization,
+        gates: setup.gates,
+        audit: setup.audit,
+        identity: setup.identity,
+        allow_insecure_clusters: false,
+        allow_loopback_clusters: true,
+        proxies: ProxyEnvironment::default(),
+        exec: setup.exec,
+        konnectivity: setup.konnectivity,
+        limits: setup.limits,
+        shutdown_delay: Duration::ZERO,
+        shutdown_send_retry_after: setup.shutdown_send_retry_after,
+        poll: setup.poll,
     }
 }
 

@@ -25,7 +25,7 @@ async fn error_with(spec: TransportSpec, options: TransportOptions) -> Transport
 fn unverified(host: &str, port: u16) -> TransportSpec {
     TransportSpec {
         endpoint: Endpoint { tls: true, host: host.into(), port },
-        route: Route::default(),
+        route: Route::Direct,
         verification: Verification::Insecure,
         server_name: None,
         client_certificate: None,

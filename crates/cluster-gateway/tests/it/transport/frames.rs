@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_gateway::body::{Body, BodyError};
 use cluster_gateway::transport::{
     Endpoint, Peer, Route, Transport, TransportError, TransportOptions, TransportSpec, Verification,
 };
-use http_body_util::BodyExt;
+use http::{Method, Request};
+use http_body_util::{BodyExt, StreamBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{get, options};
+use super::{get, in_time, options};
 use crate::support::fake_member::{TestCa, server_config};
 
 const DATA: u8 = 0;
@@ -20,6 +22,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_HEADERS: u8 = 4;
 const END_STREAM: u8 = 1;
 /// HPACK of `:status: 200`.
@@ -45,7 +48,7 @@ impl Raw {
         let port = self.listener.local_addr().unwrap().port();
         let spec = TransportSpec {
             endpoint: Endpoint { tls: true, host: "127.0.0.1".into(), port },
-            route: Route::default(),
+            route: Route::Direct,
             verification: Verification::Insecure,
             server_name: None,
             client_certificate: None,
@@ -55,14 +58,22 @@ impl Raw {
     }
 
     async fn accept(&self) -> Connection {
-        let (socket, _) = self.listener.accept().await.unwrap();
+        self.accept_with(&[]).await
+    }
+
+    /// With the payload of the SETTINGS frame.
+    async fn accept_with(&self, settings: &[u8]) -> Connection {
+        let (socket, _) = in_time(self.listener.accept()).await.unwrap();
         let mut stream = self.tls.accept(socket).await.unwrap();
         stream.read_exact(&mut [0; 24]).await.unwrap();
         let mut connection = Connection(stream);
-        connection.write(SETTINGS, 0, 0, &[]).await;
+        connection.write(SETTINGS, 0, 0, settings).await;
         connection
     }
 }
+
+/// SETTINGS of a member that takes one stream at a time.
+const ONE_STREAM: &[u8] = &[0, 3, 0, 0, 0, 1];
 
 impl Connection {
     async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
@@ -74,17 +85,28 @@ impl Connection {
         self.0.flush().await.unwrap();
     }
 
-    /// Reads frames until one opens a stream; returns the stream.
-    async fn request(&mut self) -> u32 {
+    /// Kind, stream and payload of the next frame.
+    async fn frame(&mut self) -> (u8, u32, Vec<u8>) {
+        let mut head = [0; 9];
+        in_time(self.0.read_exact(&mut head)).await.unwrap();
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        self.0.read_exact(&mut payload).await.unwrap();
+        (head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload)
+    }
+
+    /// Reads frames until one of this kind comes; returns its stream and payload.
+    async fn find(&mut self, wanted: u8) -> (u32, Vec<u8>) {
         loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            self.0.read_exact(&mut vec![0; length as usize]).await.unwrap();
-            if head[3] == HEADERS {
-                return u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            let (kind, stream, payload) = self.frame().await;
+            if kind == wanted {
+                return (stream, payload);
             }
         }
+    }
+
+    /// Reads frames until one opens a stream; returns the stream.
+    async fn request(&mut self) -> u32 {
+        self.find(HEADERS).await.0
     }
 
     async fn answer(&mut self, stream: u32) {
@@ -98,9 +120,17 @@ impl Connection {
     }
 }
 
-fn send(transport: &Arc<Transport>) -> tokio::task::JoinHandle<Result<String, TransportError>> {
+type Sending = tokio::task::JoinHandle<Result<String, TransportError>>;
+
+fn send(transport: &Arc<Transport>) -> Sending {
+    send_as(transport, Method::GET)
+}
+
+fn send_as(transport: &Arc<Transport>, method: Method) -> Sending {
     let transport = Arc::clone(transport);
-    tokio::spawn(async move { Ok(super::text(transport.send(get("/x")).await?).await) })
+    let mut request = get("/x");
+    *request.method_mut() = method;
+    tokio::spawn(async move { Ok(super::text(transport.send(request).await?).await) })
 }
 
 #[tokio::test]
@@ -191,7 +221,250 @@ async fn rule_128_the_time_limits_are_those_of_kubernetes() {
         options.ping_interval,
         options.ping_timeout,
         options.idle_timeout,
+        // Sooner than the servers and load balancers that close after 60 s.
+        options.http1_idle_timeout,
     ]
     .map(|limit| limit.as_secs());
-    assert_eq!((seconds, options.response_header_timeout), ([30, 10, 30, 15, 90], None));
+    assert_eq!((seconds, options.response_header_timeout), ([30, 10, 30, 15, 90, 50], None));
+}
+
+#[tokio::test]
+async fn rule_129_after_a_goaway_only_what_changes_nothing_is_sent_again() {
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let raw = Raw::start().await;
+        let transport = raw.transport(options());
+        let sending = send_as(&transport, method.clone());
+        let mut connection = raw.accept().await;
+        connection.request().await;
+        connection.write(GOAWAY, 0, 0, &[0; 8]).await;
+        let error = sending.await.unwrap().unwrap_err();
+        assert!(matches!(error, TransportError::Exchange(_)), "{method}: {error}");
+        assert_eq!(transport.counters().dials(), 1, "{method}");
+    }
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        let raw = Raw::start().await;
+        let transport = raw.transport(options());
+        let sending = send_as(&transport, method.clone());
+        let mut first = raw.accept().await;
+        first.request().await;
+        first.write(GOAWAY, 0, 0, &[0; 8]).await;
+        let mut second = raw.accept().await;
+        let stream = second.request().await;
+        second.write(HEADERS, END_HEADERS | END_STREAM, stream, STATUS_200).await;
+        assert!(sending.await.unwrap().is_ok(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn rule_129_a_refused_stream_is_opened_again_whatever_it_asks() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let sending = send_as(&transport, Method::DELETE);
+    let mut connection = raw.accept().await;
+    let stream = connection.request().await;
+    connection.write(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
+    let again = connection.request().await;
+    connection.answer(again).await;
+    assert_eq!(sending.await.unwrap().unwrap(), "answer");
+}
+
+/// An API server behind a balancer says goodbye on all its connections at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_129_many_goodbyes_at_once_fail_no_request_that_was_not_sent() {
+    const MANY: usize = 12;
+    for round in 0..5 {
+        let raw = Raw::start().await;
+        let transport = raw.transport(options());
+        let sending: Vec<_> = (0..MANY).map(|_| send(&transport)).collect();
+        let mut connections = Vec::new();
+        for _ in 0..MANY {
+            let mut connection = raw.accept_with(ONE_STREAM).await;
+            let stream = connection.request().await;
+            connections.push((connection, stream));
+        }
+        for (connection, stream) in &mut connections {
+            connection.answer(*stream).await;
+        }
+        for sending in sending {
+            assert_eq!(sending.await.unwrap().unwrap(), "answer");
+        }
+        let saying = connections.into_iter().map(|(mut connection, stream)| {
+            tokio::spawn(async move {
+                connection.write(GOAWAY, 0, 0, &[&stream.to_be_bytes()[..], &[0; 4]].concat()).await;
+                connection.closed().await;
+            })
+        });
+        let saying: Vec<_> = saying.collect();
+        // Deletes: sent again only if they have not left.
+        let sending: Vec<_> = (0..MANY).map(|_| send_as(&transport, Method::DELETE)).collect();
+        let answering = tokio::spawn(async move {
+            loop {
+                let mut connection = raw.accept().await;
+                tokio::spawn(async move {
+                    loop {
+                        let stream = connection.request().await;
+                        connection.answer(stream).await;
+                    }
+                });
+            }
+        });
+        for sending in sending {
+            match sending.await.unwrap() {
+                Ok(text) => assert_eq!(text, "answer"),
+                // It had left when the goodbye came.
+                Err(TransportError::Exchange(text)) => {
+                    assert!(text.contains("may have acted"), "{round}: {text}")
+                }
+                Err(other) => panic!("{round}: {other}"),
+            }
+        }
+        for saying in saying {
+            saying.await.unwrap();
+        }
+        answering.abort();
+    }
+}
+
+/// Sizes of the windows of a connection: of a stream, and of all together.
+async fn windows(connection: &mut Connection) -> (u64, u64) {
+    let (_, settings) = connection.find(SETTINGS).await;
+    let mut values = settings.chunks(6).map(|setting| {
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        (number(&setting[..2]), number(&setting[2..]))
+    });
+    let stream = values.find(|(name, _)| *name == 4).expect("SETTINGS_INITIAL_WINDOW_SIZE").1;
+    let (id, update) = connection.find(WINDOW_UPDATE).await;
+    assert_eq!(id, 0);
+    let update = u32::from_be_bytes([update[0], update[1], update[2], update[3]]);
+    (stream, 65_535 + u64::from(update))
+}
+
+#[tokio::test]
+async fn rule_130_every_stream_of_a_connection_can_fill_its_own_window() {
+    let raw = Raw::start().await;
+    let sending = send(&raw.transport(options()));
+    let mut connection = raw.accept().await;
+    let (stream, all) = windows(&mut connection).await;
+    assert_eq!(stream, 256 << 10);
+    assert!(all >= stream * 250, "{all} bytes for 250 streams of {stream}");
+    sending.abort();
+}
+
+/// h2 ends a connection on which frames of a few bytes pile up, counting 256 bytes for each.
+#[tokio::test]
+async fn rule_130_one_reader_who_stands_still_before_tiny_frames_does_not_end_the_connection() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let stalled = tokio::spawn({
+        let transport = Arc::clone(&transport);
+        async move { transport.send(get("/x")).await.unwrap() }
+    });
+    let mut connection = raw.accept().await;
+    let stream = connection.request().await;
+    connection.write(HEADERS, END_HEADERS, stream, STATUS_200).await;
+    let stalled = stalled.await.unwrap();
+    let mut frames = Vec::new();
+    for _ in 0..256 << 10 {
+        frames.extend_from_slice(&[0, 0, 1, DATA, 0]);
+        frames.extend_from_slice(&stream.to_be_bytes());
+        frames.push(b'x');
+    }
+    connection.0.write_all(&frames).await.unwrap();
+    connection.0.flush().await.unwrap();
+    let sending = send(&transport);
+    let other = connection.request().await;
+    connection.answer(other).await;
+    assert_eq!(sending.await.unwrap().unwrap(), "answer");
+    assert_eq!(transport.counters().dials(), 1);
+    drop(stalled);
+}
+
+/// Many share the connection, and a server that counts frames of a few bytes would end it for all.
+#[tokio::test]
+async fn rule_126_tiny_frames_of_an_upload_reach_the_member_joined() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let frames =
+        (0..50_000).map(|_| Ok::<_, BodyError>(http_body::Frame::data(bytes::Bytes::from_static(b"x"))));
+    let body = Body::boxed(StreamBody::new(futures_util::stream::iter(frames)));
+    let sending = tokio::spawn(async move { transport.send(Request::post("/x").body(body).unwrap()).await });
+    let mut connection = raw.accept().await;
+    connection.request().await;
+    let mut received = Vec::new();
+    while received.iter().sum::<usize>() < 50_000 {
+        received.push(connection.find(DATA).await.1.len());
+    }
+    assert!(received.len() < 50, "{} frames", received.len());
+    sending.abort();
+}
+
+/// A body without end, of which the member takes what its window holds.
+fn endless() -> Body {
+    let frames = futures_util::stream::repeat_with(|| {
+        Ok::<_, BodyError>(http_body::Frame::data(bytes::Bytes::from_static(&[b'u'; 16 << 10])))
+    });
+    Body::boxed(StreamBody::new(frames))
+}
+
+#[tokio::test]
+async fn rule_176_an_upload_that_the_member_does_not_read_ends_with_its_client() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let sending = tokio::spawn({
+        let transport = Arc::clone(&transport);
+        async move { transport.send(Request::post("/x").body(endless()).unwrap()).await.unwrap() }
+    });
+    let mut connection = raw.accept_with(ONE_STREAM).await;
+    let stream = connection.request().await;
+    connection.write(HEADERS, END_HEADERS, stream, STATUS_200).await;
+    drop(sending.await.unwrap());
+    let (reset, reason) = connection.find(RST_STREAM).await;
+    assert_eq!((reset, reason), (stream, 8_u32.to_be_bytes().to_vec()), "CANCEL");
+    // Its place is free: the member takes one stream at a time.
+    let sending = send(&transport);
+    let next = connection.request().await;
+    connection.answer(next).await;
+    assert_eq!(sending.await.unwrap().unwrap(), "answer");
+}
+
+#[tokio::test]
+async fn rule_176_an_upload_ends_with_its_whole_answer() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let sending = tokio::spawn({
+        let transport = Arc::clone(&transport);
+        async move {
+            let response = transport.send(Request::post("/x").body(endless()).unwrap()).await?;
+            Ok::<_, TransportError>(super::text(response).await)
+        }
+    });
+    let mut connection = raw.accept_with(ONE_STREAM).await;
+    let stream = connection.request().await;
+    connection.answer(stream).await;
+    assert_eq!(sending.await.unwrap().unwrap(), "answer");
+    assert_eq!(connection.find(RST_STREAM).await.0, stream);
+}
+
+#[tokio::test]
+async fn rule_174_an_upload_goes_on_while_its_answer_does() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let (sender, receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(1);
+    let frames = futures_util::stream::unfold(receiver, |mut receiver| async {
+        let data = receiver.recv().await?;
+        Some((Ok::<_, BodyError>(http_body::Frame::data(data)), receiver))
+    });
+    let request = Request::post("/x").body(Body::boxed(StreamBody::new(frames))).unwrap();
+    let sending = tokio::spawn(async move { transport.send(request).await.unwrap() });
+    let mut connection = raw.accept().await;
+    let stream = connection.request().await;
+    connection.write(HEADERS, END_HEADERS, stream, STATUS_200).await;
+    let response = sending.await.unwrap();
+    for part in ["one", "two"] {
+        sender.send(bytes::Bytes::from(part)).await.unwrap();
+        assert_eq!(connection.find(DATA).await, (stream, part.as_bytes().to_vec()));
+    }
+    drop(sender);
+    assert_eq!(connection.find(DATA).await, (stream, Vec::new()), "the upload ends cleanly");
+    drop(response);
 }

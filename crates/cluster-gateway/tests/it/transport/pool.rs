@@ -246,6 +246,31 @@ async fn more_connections_than_allowed_are_refused() {
     assert!(matches!(error, TransportError::Saturated(_)), "{error}");
 }
 
+#[tokio::test]
+async fn requests_that_dial_at_the_same_time_see_each_other() {
+    let member = member(Protocols::Http1).await;
+    let options = TransportOptions { max_connections: 3, ..options() };
+    let transport = Transport::new(spec(&member), Arc::new(options));
+    let watches = join_all((0..20).map(|_| transport.send(get("/watch")))).await;
+    assert_eq!(member.recorder.connections(), 3);
+    assert_eq!(watches.iter().filter(|watch| watch.is_ok()).count(), 3);
+    let refused = |watch: &Result<_, TransportError>| matches!(watch, Err(TransportError::Saturated(_)));
+    assert_eq!(watches.iter().filter(|watch| refused(watch)).count(), 17);
+}
+
+#[tokio::test]
+async fn a_request_that_others_always_overtake_is_given_up() {
+    let member = FakeMember::start(Options { max_streams: 1, ..Options::default() }).await;
+    let transport = transport(&member);
+    let watches = join_all((0..120).map(|_| transport.send(get("/watch")))).await;
+    let (held, refused): (Vec<_>, Vec<_>) = watches.into_iter().partition(Result::is_ok);
+    assert!(held.len() >= 100 && !refused.is_empty(), "{} of 120", held.len());
+    for error in refused.into_iter().filter_map(Result::err) {
+        let expected = "100 connections in a row were taken by others";
+        assert!(matches!(&error, TransportError::Saturated(text) if text.starts_with(expected)), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_callers_get_each_their_own_answer_over_few_connections() {
     for protocols in [Protocols::Both, Protocols::Http1] {

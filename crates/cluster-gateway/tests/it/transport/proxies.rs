@@ -30,7 +30,7 @@ fn inside(member: &FakeMember, proxy: ProxySpec) -> TransportSpec {
     let port = member.address.port();
     TransportSpec {
         endpoint: Endpoint { tls: true, host: format!("member{}", fake_proxy::INSIDE), port },
-        route: Route::Proxy(proxy),
+        route: Route::Proxy(Box::new(proxy)),
         server_name: Some("member.test".into()),
         ..spec(member)
     }
@@ -184,7 +184,7 @@ async fn a_silent_proxy_is_given_up_after_the_time_of_a_dial() {
     for protocol in [ProxyProtocol::Http, ProxyProtocol::Socks5] {
         let spec = TransportSpec {
             endpoint: Endpoint { tls: true, host: "m.test".into(), port: 6443 },
-            route: Route::Proxy(proxy(protocol, port)),
+            route: Route::Proxy(Box::new(proxy(protocol, port))),
             verification: Verification::SystemRoots,
             server_name: None,
             client_certificate: None,

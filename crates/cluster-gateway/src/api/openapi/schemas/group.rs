@@ -172,6 +172,13 @@ fn credential() -> Vec<Model> {
                 field("type", Type::String, "\"ServiceAccountToken\", \"X509Certificate\" or \"Dynamic\"."),
                 field("serviceAccountToken", Type::String, "A fixed placeholder in the token's place."),
                 field("x509", Type::One(own("X509")), "The public half of a client certificate."),
+                field(
+                    "fingerprint",
+                    Type::String,
+                    "Tells the credential from others: \"sha256:\" and the digest of the certificate, or the first 16 digits \
+                     of that of the token.",
+                ),
+                field("notAfter", Type::Time, "When the credential expires, if it says."),
             ],
         ),
         part(

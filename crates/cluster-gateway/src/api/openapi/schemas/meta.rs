@@ -102,11 +102,11 @@ fn list_meta() -> Model {
         &[],
         vec![
             field("resourceVersion", Type::String, "State of the collection that the list shows."),
-            field("continue", Type::String, "Where the next page begins; never set here."),
+            field("continue", Type::String, "Where the next page begins; absent on the last."),
             field(
                 "remainingItemCount",
                 Type::Integer,
-                "Objects that follow on further pages; never set here.",
+                "Objects that follow on further pages; absent where a selector is given.",
             ),
         ],
     )

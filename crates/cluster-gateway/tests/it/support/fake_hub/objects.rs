@@ -37,6 +37,8 @@ pub(super) struct Objects {
     now: BTreeMap<(&'static str, String, String), Value>,
     /// Type, plural and object of each change; the resource version is the index plus one.
     history: Vec<(&'static str, &'static str, Value)>,
+    /// Changes up to this version are no longer told.
+    forgotten: usize,
 }
 
 impl Objects {
@@ -77,6 +79,14 @@ impl Objects {
     pub(super) fn list(&self, selection: &Selection) -> Vec<Value> {
         let all = self.now.iter().filter(|((plural, ..), object)| selection.covers(plural, object));
         all.map(|(_, object)| object).filter(|object| selection.labels_match(object)).cloned().collect()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.forgotten = self.history.len();
+    }
+
+    pub(super) fn knows(&self, version: usize) -> bool {
+        version >= self.forgotten
     }
 
     /// Watch events after a resource version. What stops matching is deleted for the watcher.

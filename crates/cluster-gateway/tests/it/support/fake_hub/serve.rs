@@ -157,6 +157,9 @@ fn select(namespace: &str, plural: &str, query: &str) -> Selection {
 
 fn watch(shared: &Arc<Shared>, selection: Selection, query: &str) -> Answer {
     let version = query_value(query, "resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
+    if !shared.state().objects.knows(version) {
+        return failure(StatusCode::GONE, "too old resource version");
+    }
     let (changed, cut) = (shared.changed.subscribe(), shared.cut.subscribe());
     let start = (Arc::clone(shared), selection, version, changed, cut);
     let events = stream::unfold(start, |(shared, selection, version, mut changed, mut cut)| async move {

@@ -33,6 +33,8 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
         ("big", Some(bytes)) => Ok(big(bytes.parse().unwrap())),
         ("status", Some(code)) => Ok(status(code.parse().unwrap())),
         ("trailers", _) => Ok(trailers()),
+        ("bad-trailers", _) => Ok(bad_trailers()),
+        ("unasked-upgrade", _) => Ok(unasked_upgrade()),
         ("page", _) => Ok(with(
             full("<a href=\"/api/v1\">not really gzip</a>"),
             &[("content-type", "text/html"), ("content-encoding", "gzip")],
@@ -154,6 +156,37 @@ fn trailers() -> Response<Body> {
     trailers.insert("x-checksum", HeaderValue::from_static("42"));
     let frames = [Ok(Frame::data(Bytes::from_static(b"body"))), Ok(Frame::trailers(trailers))];
     with(streamed(stream::iter(frames)), &[("trailer", "x-checksum")])
+}
+
+/// Trailers that would mean something else if they were believed.
+fn bad_trailers() -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    for name in [
+        "x-checksum",
+        "proxy-authenticate",
+        "content-length",
+        "content-encoding",
+        "set-cookie",
+        "audit-id",
+        "www-authenticate",
+        "location",
+        "cache-control",
+        "warning",
+    ] {
+        trailers.insert(name, HeaderValue::from_static("x"));
+    }
+    let names: Vec<_> = trailers.keys().map(|name| name.as_str().to_owned()).collect();
+    let frames = [Ok(Frame::data(Bytes::from_static(b"body"))), Ok(Frame::trailers(trailers))];
+    let mut response = streamed(stream::iter(frames));
+    response.headers_mut().insert("trailer", names.join(", ").parse().unwrap());
+    response
+}
+
+/// Leaves HTTP although nobody has asked for it.
+fn unasked_upgrade() -> Response<Body> {
+    let mut response = with(full(""), &[("connection", "Upgrade"), ("upgrade", "x")]);
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
 }
 
 fn redirect() -> Response<Body> {

@@ -9,24 +9,26 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::idle::lock;
-use super::{AddressPolicy, TransportError};
+use super::resolve::Share;
+use super::{AddressPolicy, Resolver, TransportError};
 
 /// How long an address is waited for before the next one is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long an address that failed is tried after the others.
 const DEMOTION: Duration = Duration::from_secs(60);
-/// Addresses of one name that are tried at most.
-const MOST_ADDRESSES: usize = 16;
 /// Silence after which the kernel asks whether the peer is still there (rule 189), and how often it asks.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What is known of the addresses of one host.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(Mutex<Memory>);
+pub(super) struct Addresses {
+    memory: Mutex<Memory>,
+    lookups: Share,
+}
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -44,17 +46,20 @@ impl Addresses {
     /// [`TransportError::Dial`], in Go's words (rule 177).
     pub(super) async fn connect(
         &self,
-        host: &str,
-        port: u16,
+        (host, port): (&str, u16),
         deadline: Instant,
         policy: AddressPolicy,
+        resolver: &Resolver,
     ) -> Result<TcpStream, TransportError> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return dial(SocketAddr::new(address, port), deadline, policy).await;
         }
-        let mut addresses = resolve(host, port, deadline).await?;
-        lock(&self.0).sort(&mut addresses);
-        addresses.truncate(MOST_ADDRESSES);
+        let looking = resolver.resolve(&self.lookups, host, port);
+        let mut addresses = match timeout_at(deadline, looking).await {
+            Ok(found) => found.map_err(|error| TransportError::lookup(host, &error))?,
+            Err(_) => return Err(TransportError::lookup_timeout(host)),
+        };
+        lock(&self.memory).sort(&mut addresses);
         let nothing = TransportError::Dial(format!("dial tcp: lookup {host}: no such host"));
         self.race(addresses, |address| dial(address, deadline, policy))
             .await
@@ -76,11 +81,11 @@ impl Addresses {
             tokio::select! {
                 Some((index, address, result)) = begun.next() => match result {
                     Ok(stream) => {
-                        lock(&self.0).answered(address);
+                        lock(&self.memory).answered(address);
                         return Ok(stream);
                     }
                     Err(failure) => {
-                        lock(&self.0).failed(address);
+                        lock(&self.memory).failed(address);
                         if first_failure.as_ref().is_none_or(|(first, _)| index < *first) {
                             first_failure = Some((index, failure));
                         }
@@ -118,14 +123,6 @@ impl Memory {
         self.good = self.good.filter(|good| *good != address);
         self.failed.retain(|(failed, _)| *failed != address);
         self.failed.push((address, Instant::now()));
-    }
-}
-
-async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
-    match timeout_at(deadline, lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
-        Ok(Err(error)) => Err(TransportError::lookup(host, &error)),
-        Err(_) => Err(TransportError::lookup_timeout(host)),
     }
 }
 

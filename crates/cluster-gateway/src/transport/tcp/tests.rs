@@ -15,7 +15,7 @@ fn refused(address: SocketAddr) -> TransportError {
 /// Dials in the order that the memory says. Addresses up to `dead` never answer; the others answer at once.
 async fn dial(addresses: &Addresses, dead: u8) -> (SocketAddr, Duration) {
     let mut all = vec![address(1), address(2), address(3)];
-    lock(&addresses.0).sort(&mut all);
+    lock(&addresses.memory).sort(&mut all);
     let begun = Instant::now();
     let answered = addresses
         .race(all, |tried| async move { if tried <= address(dead) { pending().await } else { Ok(tried) } });
@@ -46,11 +46,11 @@ async fn a_refused_address_is_not_waited_for_and_comes_last_for_a_while() {
 
     let order = || {
         let mut all = vec![address(1), address(2), address(3)];
-        lock(&addresses.0).sort(&mut all);
+        lock(&addresses.memory).sort(&mut all);
         all
     };
     assert_eq!(order(), [address(2), address(3), address(1)]);
-    lock(&addresses.0).failed(address(2));
+    lock(&addresses.memory).failed(address(2));
     assert_eq!(order(), [address(3), address(1), address(2)]);
     tokio::time::advance(DEMOTION).await;
     assert_eq!(order(), [address(1), address(2), address(3)], "forgotten");
