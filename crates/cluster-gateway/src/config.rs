@@ -12,6 +12,7 @@ mod audit;
 mod compat;
 mod exec;
 mod gates;
+mod health;
 mod hub;
 mod konnectivity;
 mod limits;
@@ -22,7 +23,7 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
-    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions,
+    ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
     KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
 };
 
@@ -31,6 +32,7 @@ use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::certificate::CertificateConfig;
 use crate::credential::ExecPolicy;
+use crate::health::HealthConfig;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::limits::LimitsConfig;
@@ -68,6 +70,10 @@ pub struct Config {
     pub exec: ExecPolicy,
     /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
     pub konnectivity: Option<ProxyServerConfig>,
+    /// How members are looked after.
+    pub health: HealthConfig,
+    /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
+    pub response_header_timeout: Option<Duration>,
     /// How much may be under way at once, and for how long.
     pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
@@ -148,6 +154,8 @@ struct Common {
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
     konnectivity: Option<ProxyServerConfig>,
+    health: HealthConfig,
+    response_header_timeout: Option<Duration>,
     limits: LimitsConfig,
 }
 
@@ -161,13 +169,17 @@ impl Common {
             ],
             mistakes,
         );
+        let gates = FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
+            mistakes.push(format!("--feature-gates: {error}"));
+            FeatureGates::default()
+        });
+        let limit = options.health.response_header_timeout;
         Self {
             tls: tls(options, mistakes),
             authorization: authorization(options, mistakes),
-            gates: FeatureGates::parse(&options.feature_gates).unwrap_or_else(|error| {
-                mistakes.push(format!("--feature-gates: {error}"));
-                FeatureGates::default()
-            }),
+            health: health::resolve(&options.health, &gates, mistakes),
+            response_header_timeout: Some(limit).filter(|limit| !limit.is_zero()),
+            gates,
             proxies: proxies::proxies(mistakes),
             exec: exec::policy(options, mistakes),
             audit: audit::resolve(&options.audit, mistakes),

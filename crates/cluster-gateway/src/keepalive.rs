@@ -18,6 +18,8 @@ pub struct Keepalive {
     interval: Duration,
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Nothing has come for half an interval.
+    silent: bool,
     asked: bool,
     /// Pause after a ping that found silence, if it is another than `interval`.
     again: Option<Duration>,
@@ -26,7 +28,8 @@ pub struct Keepalive {
 }
 
 impl Keepalive {
-    /// Pings after `interval` of silence and gives up after `timeout` more. `heard` is set when bytes come in.
+    /// Pings after `interval` of silence, or up to half of it later, and gives up after `timeout` more. `heard` is set when
+    /// bytes come in.
     #[must_use]
     pub fn new(pings: PingPong, heard: Arc<AtomicBool>, interval: Duration, timeout: Duration) -> Self {
         Self {
@@ -34,7 +37,8 @@ impl Keepalive {
             heard,
             interval,
             timeout,
-            timer: Box::pin(sleep(interval)),
+            timer: Box::pin(sleep(interval / 2)),
+            silent: false,
             asked: false,
             again: None,
             quiet: false,
@@ -67,6 +71,9 @@ impl Keepalive {
                 self.listen();
             } else if self.asked {
                 return Poll::Ready(());
+            } else if !self.silent {
+                self.silent = true;
+                self.timer.as_mut().reset(Instant::now() + self.interval / 2);
             } else {
                 // Refused only while an earlier ping is open, whose answer will do.
                 let _ = self.pings.send_ping(Ping::opaque());
@@ -79,7 +86,8 @@ impl Keepalive {
     fn listen(&mut self) {
         self.asked = false;
         self.quiet = false;
-        self.timer.as_mut().reset(Instant::now() + self.interval);
+        self.silent = false;
+        self.timer.as_mut().reset(Instant::now() + self.interval / 2);
     }
 }
 

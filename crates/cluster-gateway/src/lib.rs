@@ -11,6 +11,7 @@ pub mod server;
 pub mod gateway;
 pub mod api;
 pub mod proxy;
+pub mod health;
 pub mod registry;
 pub mod identity;
 pub mod transport;

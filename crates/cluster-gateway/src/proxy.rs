@@ -16,9 +16,11 @@ use crate::limits::Place;
 use crate::registry::{Upstream, Way};
 use crate::request::ProxyTarget;
 use crate::status::Error;
+use crate::transport::LongRunning;
 
 mod headers;
 mod hop;
+mod long_running;
 mod splice;
 mod upgrade;
 mod uri;
@@ -69,7 +71,11 @@ pub async fn forward(
     peer: SocketAddr,
 ) -> Result<Response<Body>, Error> {
     let target = exchange.permit.target();
-    let way = exchange.upstream.way(&target.path.cluster).await?;
+    let way = exchange
+        .upstream
+        .way()
+        .await
+        .map_err(|reason| Error::ClusterUnusable { cluster: target.path.cluster.clone(), reason })?;
     let outbound = Outbound {
         cluster: &target.path.cluster,
         method: &target.method,
@@ -109,7 +115,10 @@ struct Outbound<'o> {
 
 impl Outbound<'_> {
     async fn forward(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Response<Body>, Error> {
-        let request = self.request(parts, body, peer)?;
+        let mut request = self.request(parts, body, peer)?;
+        if long_running::is_long_running(self.path, self.query) {
+            request.extensions_mut().insert(LongRunning);
+        }
         let response =
             self.way.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
         self.way.answered(response.status());

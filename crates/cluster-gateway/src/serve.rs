@@ -126,6 +126,7 @@ impl Server {
         };
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
+        followed.look_after_members(&mut tasks, &config, &gateway.registry);
         followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
@@ -253,7 +254,9 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
-    let transport = TransportOptions { addresses, konnectivity, ..TransportOptions::default() };
+    let response_header_timeout = config.response_header_timeout;
+    let transport =
+        TransportOptions { addresses, konnectivity, response_header_timeout, ..TransportOptions::default() };
     if !config.proxies.is_empty() {
         tracing::info!(
             "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"

@@ -117,6 +117,15 @@ pub enum Error {
     },
     /// The member could not be reached; the text is Go's (rule 177).
     Dial(String),
+    /// Connections to the member have failed so often that the request was not sent (rules 126, 180).
+    Unreachable {
+        /// Name of the cluster.
+        cluster: String,
+        /// Since when, and what the last connection failed of: the text is Go's (rule 177).
+        message: String,
+        /// Seconds until the next one is tried.
+        retry_after: u32,
+    },
     /// The member was reached, but the exchange with it failed.
     Member {
         /// Name of the cluster.
@@ -214,6 +223,7 @@ impl Error {
             Self::AuthorizationUnknown { .. } | Self::Hub(_) | Self::NotSynced => Blame::Hub,
             Self::ClusterUnusable { .. }
             | Self::Dial(_)
+            | Self::Unreachable { .. }
             | Self::Member { .. }
             | Self::MemberTimeout { .. }
             | Self::InvalidUpgradeResponse(_)
@@ -250,9 +260,10 @@ impl Error {
             Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestLine { .. }
             | Self::AuthorizationUnknown { .. }
             | Self::NoSuchCluster(_)
@@ -282,7 +293,10 @@ impl Error {
             Self::TooLarge(_) | Self::TooManyOperations { .. } => "RequestEntityTooLarge",
             Self::TooManyRequests(_) => "TooManyRequests",
             Self::Timeout | Self::FutureVersion { .. } | Self::MemberTimeout { .. } => "Timeout",
-            Self::ShuttingDown | Self::NotSynced | Self::ClusterUnusable { .. } => "ServiceUnavailable",
+            Self::ShuttingDown
+            | Self::NotSynced
+            | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. } => "ServiceUnavailable",
             Self::IdentityWebhook { .. } => "InternalError",
             _ => return None,
         })
@@ -315,6 +329,7 @@ impl Error {
             Self::ShuttingDown
             | Self::NotSynced
             | Self::ClusterUnusable { .. }
+            | Self::Unreachable { .. }
             | Self::TooManyRequests(_) => {
                 Some(Details { retry_after_seconds: self.retry_after(), ..Details::default() })
             }
@@ -332,6 +347,7 @@ impl Error {
             | Self::TooManyRequests(_)
             | Self::Overloaded => Some(1),
             Self::ComeBack => Some(5),
+            Self::Unreachable { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

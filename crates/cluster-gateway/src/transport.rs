@@ -8,7 +8,9 @@
 //! byte has left, or the member itself has said so), or the request changes nothing and was lost with an idle connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -16,6 +18,8 @@ use crate::body::Body;
 use crate::credential::ClientCertificate;
 
 mod address;
+mod breaker;
+mod condition;
 mod dial;
 mod endpoint;
 mod fault;
@@ -25,6 +29,7 @@ mod hop;
 mod idle;
 mod konnectivity;
 mod options;
+mod patient;
 mod peer;
 mod pool;
 mod proxy;
@@ -35,6 +40,8 @@ mod tcp;
 mod tls;
 
 pub use address::AddressPolicy;
+pub use breaker::Opened;
+pub use condition::{Condition, State};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
 pub use hop::Route;
@@ -107,24 +114,31 @@ impl PartialEq for ClientCertificate {
 
 impl Eq for ClientCertificate {}
 
+/// Put on a request whose answer may begin at any time: [`TransportOptions::response_header_timeout`] is not for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongRunning;
+
 /// The connections to one member.
 #[derive(Debug)]
 pub struct Transport {
     pool: Arc<Pool>,
+    /// Written by whoever probes the member.
+    condition: ArcSwapOption<Condition>,
 }
 
 impl Transport {
     /// A transport without connections; nothing is built or dialled before the first request.
     #[must_use]
     pub fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        Self { pool: Arc::new(Pool::new(spec, options)) }
+        Self { pool: Arc::new(Pool::new(spec, options)), condition: ArcSwapOption::empty() }
     }
 
-    /// One to the same member under another client certificate, without connections.
+    /// One to the same member under another client certificate, without connections. What is counted, and whether the
+    /// member can be reached, is that of both; what a probe finds is kept here only.
     #[must_use]
     pub fn with_client_certificate(&self, certificate: ClientCertificate) -> Self {
-        let spec = TransportSpec { client_certificate: Some(certificate), ..self.spec().clone() };
-        Self::new(spec, self.pool.shared_options())
+        let pool = Arc::new(self.pool.with_client_certificate(certificate));
+        Self { pool, condition: ArcSwapOption::empty() }
     }
 
     /// What makes its connections reusable.
@@ -139,14 +153,53 @@ impl Transport {
         self.pool.counters()
     }
 
+    /// What is known of the member.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        let known = self.condition.load().as_deref().cloned().unwrap_or_default();
+        match self.pool.breaker().opened() {
+            Some(opened) => known.but_open(&opened),
+            None => known,
+        }
+    }
+
+    /// Keeps what a probe has found. There is one writer: whoever probes.
+    pub fn set_condition(&self, condition: Condition) {
+        self.condition.store(Some(Arc::new(condition)));
+    }
+
+    /// How many connections have failed in a row: could not be made, or fell silent.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.pool.breaker().failures()
+    }
+
+    /// Why requests that need a new connection are refused, if they are.
+    #[must_use]
+    pub fn opened(&self) -> Option<Arc<Opened>> {
+        self.pool.breaker().opened()
+    }
+
+    /// Lets the next request through to the member even if it cannot be reached: a trial.
+    pub fn let_one_through(&self) {
+        self.pool.breaker().let_one_through();
+    }
+
+    /// Somebody has waited `waited` for an answer in vain. That counts as a failed connection if there is none.
+    pub fn gave_up(&self, waited: Duration) {
+        if self.counters().open() == 0 {
+            self.pool.failed(&TransportError::unreached(self.spec(), waited));
+        }
+    }
+
     /// Sends a request and waits for the head of its answer.
     ///
     /// Of the request's URI only path and query are used, and its `Host` is replaced: the target is that of the spec
     /// (rule 196). Speaks HTTP/2 if the member agrees to it, else HTTP/1.1. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// [`TransportError`]. Only [`TransportError::Dial`], [`TransportError::Tls`] and [`TransportError::Saturated`]
-    /// say that the member has not seen the request.
+    /// [`TransportError`]. Only [`TransportError::Dial`], [`TransportError::Tls`], [`TransportError::Saturated`] and
+    /// [`TransportError::Open`] say that the member has not seen the request.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let mut request = request;
         let mut tries = Tries::default();
@@ -158,7 +211,10 @@ impl Transport {
                 Lease::H1(connection) => h1::send(connection, &self.pool, request).await,
             };
             let failure = match sent {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.pool.breaker().succeeded();
+                    return Ok(response);
+                }
                 Err(failure) => failure,
             };
             let Some((again, new)) = failure.again.and_then(|again| retries.take(again)) else {

@@ -23,7 +23,8 @@ struct Module {
     folder: &'static str,
     /// What it can build, by name. Another one is a line here and a `tool` line in its go.mod.
     packages: &'static [(&'static str, &'static str)],
-    /// What decides whether a binary that was built before is still the right one.
+    /// What decides, besides the Go files of the folder itself, whether a binary that was built before is still the
+    /// right one.
     sources: &'static [&'static str],
     /// What the linker is told, for this go.mod.
     ldflags: fn(&str) -> Result<String>,
@@ -48,6 +49,14 @@ const KONNECTIVITY: Module = Module {
         ("proxy-server", "sigs.k8s.io/apiserver-network-proxy/cmd/server"),
         ("proxy-agent", "sigs.k8s.io/apiserver-network-proxy/cmd/agent"),
     ],
+    sources: &["go.mod", "go.sum"],
+    ldflags: |_| Ok("-s -w".to_owned()),
+};
+
+/// Apart from the control plane's: whoever changes it does not wait for kube-apiserver.
+const CLIENTS: Module = Module {
+    folder: "clients",
+    packages: &[("clients", ".")],
     sources: &["go.mod", "go.sum"],
     ldflags: |_| Ok("-s -w".to_owned()),
 };
@@ -110,6 +119,13 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// Clients made with client-go and controller-runtime, built by the first call; see `clients/main.go`.
+pub fn clients() -> Result<&'static Path> {
+    static SHARED: LazyLock<Result<PathBuf>> =
+        LazyLock::new(|| Build::prepare(&CLIENTS).and_then(|build| build.binary("clients")));
+    SHARED.as_ref().map(PathBuf::as_path).map_err(|error| anyhow!("{error:#}"))
+}
+
 /// A Go module, and where its binaries go.
 struct Build {
     module: &'static Module,
@@ -122,8 +138,9 @@ impl Build {
     fn prepare(module: &'static Module) -> Result<Self> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(module.folder);
         let mut hash = Sha256::new();
-        for source in module.sources {
-            hash.update(fs::read(directory.join(source)).with_context(|| format!("read {source}"))?);
+        let named = module.sources.iter().map(|source| directory.join(source));
+        for source in named.chain(go_files(&directory)?) {
+            hash.update(fs::read(&source).with_context(|| format!("read {}", source.display()))?);
         }
         let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let output = scratch::target().join(module.folder).join(hash);
@@ -160,6 +177,14 @@ impl Build {
         eprintln!("e2e: built {name} in {:.0?}", begun.elapsed());
         Ok(())
     }
+}
+
+fn go_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "go"));
+    files.sort();
+    Ok(files)
 }
 
 /// Without these, Kubernetes' own programs say that they are v0.0.0.

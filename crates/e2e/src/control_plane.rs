@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -26,8 +27,10 @@ pub struct ControlPlane {
     front_proxy_ca: Authority,
     admin: Access,
     // Dropped in this order: clients first, files last.
-    _apiserver: Server,
-    _etcd: Server,
+    apiserver: Server,
+    etcd: Server,
+    etcd_url: String,
+    port: u16,
     directory: TempDir,
 }
 
@@ -54,8 +57,34 @@ impl ControlPlane {
         let mut apiserver = Server::start("kube-apiserver", command, directory.path())?;
         let identity = ca.issue(&Leaf::client("admin").group("system:masters"))?;
         let admin = Access::new(&format!("https://127.0.0.1:{port}"), &ca.pem(), Credential::X509(identity))?;
-        apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))?;
-        Ok(Self { ca, front_proxy_ca, admin, _apiserver: apiserver, _etcd: etcd, directory })
+        wait_ready(&mut apiserver, &admin)?;
+        Ok(Self { ca, front_proxy_ca, admin, apiserver, etcd, etcd_url, port, directory })
+    }
+
+    /// Stops etcd where it is: connections stay, and nothing is answered.
+    pub fn pause_etcd(&mut self) -> Result<()> {
+        self.etcd.process().signal(Signal::STOP)
+    }
+
+    /// Lets etcd go on, and waits until kube-apiserver is ready again.
+    pub fn resume_etcd(&mut self) -> Result<()> {
+        self.etcd.process().signal(Signal::CONT)?;
+        wait_ready(&mut self.apiserver, &self.admin)
+    }
+
+    /// Kills kube-apiserver.
+    pub fn kill_apiserver(&mut self) -> Result<()> {
+        self.apiserver.process().signal(Signal::KILL)?;
+        self.apiserver.process().wait(START_TIMEOUT).map(drop)
+    }
+
+    /// Starts kube-apiserver again at the same port, on the same etcd, and waits until it is ready.
+    pub fn start_apiserver(&mut self) -> Result<()> {
+        let directory = self.directory.path();
+        let binary = &Binaries::shared()?.kube_apiserver;
+        let command = apiserver_command(binary, directory, &self.etcd_url, self.port);
+        self.apiserver = Server::start("kube-apiserver-again", command, directory)?;
+        wait_ready(&mut self.apiserver, &self.admin)
     }
 
     /// The way in for a member of `system:masters`.
@@ -107,6 +136,10 @@ impl ControlPlane {
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
+}
+
+fn wait_ready(apiserver: &mut Server, admin: &Access) -> Result<()> {
+    apiserver.wait_ready(START_TIMEOUT, || Ok(admin.request("GET", "/readyz").send()?.code == 200))
 }
 
 fn write_pki(directory: &Path, ca: &Authority, front_proxy_ca: &Authority) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -12,10 +13,13 @@ use crate::access::{Access, Credential};
 use crate::control_plane::ControlPlane;
 use crate::forwarder::Forwarder;
 use crate::process::{self, Server};
-use crate::{binaries, scratch, wait};
+use crate::{binaries, registration, scratch, wait};
 
 /// The namespace of the gateway in the manifests.
 pub const NAMESPACE: &str = "cluster-gateway-system";
+
+/// The namespace of the clusters' Secrets in the manifests.
+pub const CLUSTERS: &str = "cluster-gateway-clusters";
 
 /// The APIService in the manifests.
 pub const API_SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.cluster.core.oam.dev";
@@ -25,6 +29,7 @@ pub const CERTIFICATE: &str = "/api/v1/namespaces/cluster-gateway-system/secrets
 
 /// The aggregator looks at an APIService again after at most 30 s.
 const AVAILABLE_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A hub on which the manifests have been applied.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ pub struct Deployed {
     account: Access,
     arguments: Vec<String>,
     service: Forwarder,
+    port: u16,
 }
 
 impl Deployed {
@@ -63,20 +69,68 @@ impl Deployed {
         let token = admin.kubectl(token).run()?.success()?;
         let account = admin.with(Credential::Token(token.trim().to_owned()))?;
         let service = Forwarder::start(port, &format!("127.0.0.1:{}", scratch::free_port()?))?;
-        Ok(Self { admin, account, arguments, service })
+        Ok(Self { admin, account, arguments, service, port })
     }
 
     /// Starts a replica: the arguments are the manifest's but for the port, and what a pod knows of itself is said.
     pub fn replica(&self) -> Result<Replica> {
+        self.replica_with(&[])
+    }
+
+    /// As [`Deployed::replica`], with additional flags, and waits until it is ready.
+    pub fn ready_replica(&self, flags: &[&str]) -> Result<Replica> {
+        let mut replica = self.replica_with(flags)?;
+        replica.wait_ready(AVAILABLE_TIMEOUT)?;
+        Ok(replica)
+    }
+
+    fn replica_with(&self, flags: &[&str]) -> Result<Replica> {
         let own = format!("--service-namespace={NAMESPACE}");
         let arguments = self.arguments.iter().filter(|argument| !argument.starts_with("--secure-port"));
-        let arguments: Vec<&str> = arguments.map(String::as_str).chain([own.as_str()]).collect();
-        Replica::start(&self.account, &arguments)
+        let arguments = arguments.map(String::as_str).chain([own.as_str()]).chain(flags.iter().copied());
+        Replica::start(&self.account, &arguments.collect::<Vec<_>>())
+    }
+
+    /// Lets the Service lead to these replicas in turn, for new connections, and waits until the hub can use them and
+    /// each shows a certificate that it verifies.
+    pub fn balance(&self, replicas: &[&Replica]) -> Result<()> {
+        self.service.balance(replicas.iter().map(|replica| replica.address()).collect());
+        self.wait_available()?;
+        wait::eventually("all replicas to verify", AVAILABLE_TIMEOUT, || {
+            let bundle = self.ca_bundle()?;
+            for replica in replicas {
+                ensure!(replica.verifies(&bundle)?, "{} not by {bundle}", replica.address());
+            }
+            Ok(Some(()))
+        })
+    }
+
+    /// Somebody's way to the Service, past the hub.
+    pub fn direct(&self, credential: Credential) -> Result<Access> {
+        Access::new(&format!("https://localhost:{}", self.port), &self.ca_bundle()?, credential)
+    }
+
+    /// Registers a member, or replaces what was registered under its name.
+    pub fn add_member(&self, name: &str, member: &Access) -> Result<()> {
+        registration::put_secret_as(&self.admin, name, &Self::secret(name, member)?)
+    }
+
+    /// The Secret by which a member is registered.
+    pub fn secret(name: &str, member: &Access) -> Result<Value> {
+        let mut secret = registration::secret(name, member)?;
+        secret["metadata"]["namespace"] = json!(CLUSTERS);
+        Ok(secret)
+    }
+
+    /// Removes a member.
+    pub fn remove_member(&self, name: &str) -> Result<()> {
+        let path = format!("/api/v1/namespaces/{CLUSTERS}/secrets/{name}");
+        self.admin.request("DELETE", &path).send()?.expect(200).map(drop)
     }
 
     /// Lets the Service lead to a replica, for new connections.
     pub fn lead_to(&self, replica: &Replica) {
-        self.service.lead_to(&format!("127.0.0.1:{}", replica.port));
+        self.service.lead_to(&replica.address());
     }
 
     /// Waits until the hub can use the gateway.
@@ -146,6 +200,27 @@ impl Replica {
         let hub = Access::new(&format!("https://{name}"), bundle, Credential::Anonymous)?;
         let resolve = format!("{name}:127.0.0.1");
         Ok(hub.request("GET", "/livez").args(["--resolve", &resolve]).send().is_ok())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Somebody's way straight to it, past Service and hub.
+    pub fn access(&self, bundle: &str, credential: Credential) -> Result<Access> {
+        Access::new(&format!("https://{}", self.address()), bundle, credential)
+    }
+
+    /// Kills it, as a machine does that loses its power.
+    pub fn kill(mut self) -> Result<()> {
+        self.server.process().signal(Signal::KILL)?;
+        self.server.process().wait(STOP_TIMEOUT).map(drop)
+    }
+
+    /// How much memory is resident now, in KiB.
+    pub fn resident(&mut self) -> Result<u64> {
+        self.server.process().resident()
     }
 
     /// What it has logged so far.

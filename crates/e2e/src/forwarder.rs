@@ -1,4 +1,4 @@
-//! An address that passes connections on, and whose target can appear late.
+//! An address that passes connections on: to a target that can appear late, or to several in turn.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 #[derive(Debug)]
 pub struct Forwarder {
     accepted: Arc<AtomicUsize>,
-    target: Arc<Mutex<String>>,
+    targets: Arc<Mutex<Vec<String>>>,
 }
 
 impl Forwarder {
@@ -25,14 +25,14 @@ impl Forwarder {
         let (host, port) = address;
         let listener = TcpListener::bind(address).with_context(|| format!("listen on {host}:{port}"))?;
         let accepted = Arc::new(AtomicUsize::new(0));
-        let target = Arc::new(Mutex::new(target.to_owned()));
-        let forwarder = Self { accepted: accepted.clone(), target: target.clone() };
+        let targets = Arc::new(Mutex::new(vec![target.to_owned()]));
+        let forwarder = Self { accepted: accepted.clone(), targets: targets.clone() };
         std::thread::spawn(move || {
             for inbound in listener.incoming().flatten() {
-                accepted.fetch_add(1, Ordering::Relaxed);
-                let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                // A target that is gone closes the connection, as a dead server would.
-                if let Ok(outbound) = TcpStream::connect(target) {
+                let turn = accepted.fetch_add(1, Ordering::Relaxed);
+                let targets = targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // Targets that are all gone close the connection, as a dead server would.
+                if let Some(outbound) = connect(&targets, turn) {
                     let _ = splice(&inbound, &outbound);
                 }
             }
@@ -42,13 +42,22 @@ impl Forwarder {
 
     /// Connects whoever comes from now on to another target.
     pub fn lead_to(&self, target: &str) {
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target.to_owned();
+        self.balance(vec![target.to_owned()]);
+    }
+
+    /// Connects whoever comes from now on to these in turn; one that cannot be reached is passed over.
+    pub fn balance(&self, targets: Vec<String>) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 
     /// How many connections have come.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
+}
+
+fn connect(targets: &[String], turn: usize) -> Option<TcpStream> {
+    (0..targets.len()).find_map(|next| TcpStream::connect(&targets[(turn + next) % targets.len()]).ok())
 }
 
 fn splice(inbound: &TcpStream, outbound: &TcpStream) -> io::Result<()> {

@@ -66,6 +66,13 @@ impl Group {
         Ok(())
     }
 
+    /// How much memory of the process is resident now, in KiB.
+    pub fn resident(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("a number: {line}"))
+    }
+
     pub(crate) fn interrupt(&self) -> Result<()> {
         if self.ended.is_none() {
             kill_process_group(Pid::from_child(&self.child), Signal::INT).context("signal a group")?;

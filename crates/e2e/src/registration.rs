@@ -54,7 +54,14 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "Role",
             "metadata": {"name": "cluster-gateway", "namespace": NAMESPACE},
-            "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]}],
+            "rules": [
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]},
+                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+                {
+                    "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+                    "resourceNames": ["cluster-gateway-health"], "verbs": ["get", "update"],
+                },
+            ],
         },
         {
             "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
@@ -67,21 +74,26 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
 
 /// Registers the gateway as the API server of its group, and waits until the hub can use it.
 pub fn register(hub: &ControlPlane, gateway: &Gateway) -> Result<()> {
+    register_at(hub, gateway.port(), &gateway.ca().pem())
+}
+
+/// The same with whatever serves on `port`, with a certificate that `ca` (PEM) has issued.
+pub fn register_at(hub: &ControlPlane, port: u16, ca: &str) -> Result<()> {
     let name = format!("v1alpha1.{GROUP}");
     // An Endpoints object may not hold a loopback address; a Service that is only a name may lead there.
     hub.admin().apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": NAMESPACE},
             "spec": {
-                "type": "ExternalName", "externalName": "localhost", "ports": [{"port": gateway.port()}],
+                "type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}],
             },
         },
         {
             "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name},
             "spec": {
                 "group": GROUP, "version": "v1alpha1", "groupPriorityMinimum": 100, "versionPriority": 10,
-                "caBundle": BASE64.encode(gateway.ca().pem()),
-                "service": {"name": SERVICE, "namespace": NAMESPACE, "port": gateway.port()},
+                "caBundle": BASE64.encode(ca),
+                "service": {"name": SERVICE, "namespace": NAMESPACE, "port": port},
             },
         },
     ]}))?;
@@ -125,19 +137,26 @@ pub fn add_member(hub: &ControlPlane, name: &str, member: &Access) -> Result<()>
 
 /// Creates or replaces a Secret that may or may not be a member.
 pub fn put_secret(hub: &ControlPlane, name: &str, secret: &Value) -> Result<()> {
-    let created = hub.admin().request("POST", &secrets_path("")).json(secret).send()?;
+    put_secret_as(hub.admin(), name, secret)
+}
+
+/// As [`put_secret`], in whatever namespace the Secret says.
+pub fn put_secret_as(admin: &Access, name: &str, secret: &Value) -> Result<()> {
+    let namespace = secret["metadata"]["namespace"].as_str().context("a namespace")?;
+    let all = secrets_path(namespace);
+    let created = admin.request("POST", &all).json(secret).send()?;
     if created.code == 409 {
-        return hub.admin().request("PUT", &secrets_path(name)).json(secret).send()?.expect(200).map(drop);
+        return admin.request("PUT", &format!("{all}/{name}")).json(secret).send()?.expect(200).map(drop);
     }
     created.expect(201).map(drop)
 }
 
 /// Removes a member.
 pub fn remove_member(hub: &ControlPlane, name: &str) -> Result<()> {
-    hub.admin().request("DELETE", &secrets_path(name)).send()?.expect(200).map(drop)
+    let path = format!("{}/{name}", secrets_path(NAMESPACE));
+    hub.admin().request("DELETE", &path).send()?.expect(200).map(drop)
 }
 
-fn secrets_path(name: &str) -> String {
-    let separator = if name.is_empty() { "" } else { "/" };
-    format!("/api/v1/namespaces/{NAMESPACE}/secrets{separator}{name}")
+fn secrets_path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/secrets")
 }

@@ -63,6 +63,7 @@ struct Inner {
     listening: watch::Sender<bool>,
     bound: watch::Receiver<bool>,
     connections: Mutex<CancellationToken>,
+    going_away: Mutex<CancellationToken>,
     certificates: Arc<Certificates>,
 }
 
@@ -89,6 +90,7 @@ impl Faults {
             listening,
             bound: is_bound,
             connections: Mutex::default(),
+            going_away: Mutex::default(),
             certificates,
         };
         (Self(Arc::new(inner)), Listening { wanted, bound })
@@ -128,6 +130,12 @@ impl Faults {
         std::mem::take(&mut *connections).cancel();
     }
 
+    /// Sends GOAWAY on every open HTTP/2 connection: what is under way is answered, and then it closes.
+    pub fn go_away(&self) {
+        let mut going_away = self.0.going_away.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *going_away).cancel();
+    }
+
     /// Shows another certificate from the next handshake on. Open connections stay: see [`Faults::disconnect`].
     ///
     /// # Errors
@@ -153,6 +161,11 @@ impl Faults {
     /// Cancelled when all connections that are open now are to be reset.
     pub(crate) fn connection(&self) -> CancellationToken {
         self.0.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Cancelled when all HTTP/2 connections that are open now are to be given up in good order.
+    pub(crate) fn going_away(&self) -> CancellationToken {
+        self.0.going_away.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn add(&self, prefix: &str, fault: Fault, left: Option<usize>) {

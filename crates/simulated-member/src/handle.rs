@@ -2,7 +2,7 @@
 
 use std::io;
 
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,8 @@ use crate::respond::Body;
 use crate::route::Target;
 use crate::status::{Result, Status};
 
+const NONCE: HeaderName = HeaderName::from_static("x-simulated-nonce");
+
 /// What a request should know of its connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -30,6 +32,7 @@ pub(crate) struct Connection {
 /// What answers requests.
 #[derive(Debug)]
 pub(crate) struct Handler {
+    pub(crate) name: String,
     pub(crate) cluster: Cluster,
     pub(crate) authenticator: Authenticator,
     pub(crate) recorder: Recorder,
@@ -44,6 +47,7 @@ impl Handler {
         request: Request<Incoming>,
     ) -> io::Result<Response<Body>> {
         let caller = self.caller(connection, &request);
+        let echo = echo(&self.name, caller.as_ref().ok(), request.headers());
         let fault = self.faults.catch(request.uri().path());
         let answer = match (caller, fault) {
             (_, Some(Fault::StallBeforeHeaders)) => std::future::pending().await,
@@ -62,6 +66,7 @@ impl Handler {
         if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
             response.headers_mut().insert("audit-id", id);
         }
+        response.headers_mut().extend(echo);
         Ok(match fault {
             Some(fault) => broken(response, fault, connection.reset.clone()),
             None => response,
@@ -86,10 +91,40 @@ impl Handler {
     }
 }
 
+/// What a request with a nonce is told, whatever the answer: that nonce, which member this is, and as whom it was served.
+fn echo(member: &str, caller: Option<&Caller>, asked: &HeaderMap) -> HeaderMap {
+    let Some(nonce) = asked.get(NONCE) else { return HeaderMap::new() };
+    let user = caller.map(|caller| caller.user.name.as_str()).unwrap_or_default();
+    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("?"));
+    HeaderMap::from_iter([
+        (NONCE, nonce.clone()),
+        (HeaderName::from_static("x-simulated-member"), value(member)),
+        (HeaderName::from_static("x-simulated-user"), value(user)),
+    ])
+}
+
 fn is_list(request: &Request<Incoming>) -> bool {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let target = Target::parse(request.uri().path());
     request.method() == Method::GET
         && !query.flag("watch")
         && target.is_some_and(|target| target.name.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::User;
+
+    #[test]
+    fn a_nonce_comes_back_with_member_and_user() {
+        let asked = HeaderMap::from_iter([(NONCE, HeaderValue::from_static("n-1"))]);
+        let caller = Caller { authenticated: User::new("gateway"), user: User::new("ann") };
+        let told = echo("member1", Some(&caller), &asked);
+        assert_eq!(told["x-simulated-nonce"], "n-1");
+        assert_eq!(told["x-simulated-member"], "member1");
+        assert_eq!(told["x-simulated-user"], "ann");
+        assert_eq!(echo("member1", None, &asked)["x-simulated-user"], "");
+        assert!(echo("member1", Some(&caller), &HeaderMap::new()).is_empty());
+    }
 }

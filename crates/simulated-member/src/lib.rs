@@ -17,6 +17,10 @@
 //! `scale` and `status`. Deployments have their pods at once, and pods run at once. `kubectl exec`, `attach` and `logs`
 //! reach an echo shell and made-up lines.
 //!
+//!
+//! A request with an `X-Simulated-Nonce` gets it back, with `X-Simulated-Member` and `X-Simulated-User`: which member
+//! answered, and as whom it saw the caller.
+//!
 //! # What it has not
 //! - Nobody is refused anything: authentication is real, authorization is not, and everybody may impersonate everybody.
 //! - Server-side apply merges; nobody owns fields, so nothing conflicts and nothing that is left out is removed.

@@ -95,7 +95,8 @@ impl Builder {
             TcpListener::bind(self.address).await.with_context(|| format!("bind {}", self.address))?;
         let address = listener.local_addr().context("the address that was bound")?;
         let cluster = Cluster { store, schemas: Schemas::load() };
-        let handler = Arc::new(Handler { cluster, authenticator, recorder: Recorder::default(), faults });
+        let (name, recorder) = (self.name.clone(), Recorder::default());
+        let handler = Arc::new(Handler { name, cluster, authenticator, recorder, faults });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let server = Arc::new(Server {
             address,

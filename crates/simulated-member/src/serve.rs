@@ -116,13 +116,18 @@ impl Server {
     }
 
     async fn http2(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) -> io::Result<()> {
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        let going_away = self.handler.faults.going_away();
+        let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEADER_BYTES)
-            .serve_connection(TokioIo::new(stream), self.service(connection))
-            .await
-            .map_err(io::Error::other)
+            .serve_connection(TokioIo::new(stream), self.service(connection));
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            served = serving.as_mut() => return served.map_err(io::Error::other),
+            () = going_away.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        serving.await.map_err(io::Error::other)
     }
 
     async fn http1(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) -> io::Result<()> {

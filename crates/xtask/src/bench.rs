@@ -1,114 +1,149 @@
-//! `cargo xtask bench`: what a proxied request costs, beside HAProxy and beside the member itself, in one run.
+//! `cargo xtask bench`: what a proxied request costs, beside HAProxy, nginx and the member itself, in one run.
 //!
-//! Everything is up at once and takes turns, so that a machine whose clock wanders wanders for all of them. The proxies
-//! have one core, the member and the load the other. Only loopback is used, for as long as the options say.
+//! Contenders take turns, so that a machine whose clock wanders wanders for all of them. The proxies have one core; the
+//! member, the hub and the load have the other. Only loopback is used, for as long as the options say.
 
+mod case;
+mod cases;
 mod contender;
+mod drive;
 mod load;
-mod memory;
-mod process;
 mod report;
 mod rig;
+mod stats;
+mod turns;
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace;
-use contender::Contender;
-use load::Protocol;
-use report::{Measurement, Report};
-use rig::Rig;
+use crate::{process, workspace};
+use case::Case;
+use clap::ValueEnum as _;
+use report::Report;
+use rig::{Rig, Scale};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
+    /// What to measure; everything when nothing is said
+    #[arg(value_name = "CASE", hide_possible_values = true)]
+    cases: Vec<Case>,
+    /// Say what can be measured, and measure nothing
+    #[arg(long)]
+    list: bool,
     /// Rounds, in each of which everybody has a turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: u32,
     /// Seconds of load in a turn
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=10))]
     seconds: u64,
-    /// Clusters to register before memory is read; 0 leaves that out
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    /// How many clusters are many
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(20..=10_000))]
     clusters: u32,
-    /// This binary instead of one that is built with the release profile
-    #[arg(long, value_name = "FILE", conflicts_with = "without_gateway")]
+    /// How many watches are many
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    watches: u32,
+    /// This binary instead of one that is built
+    #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
-    /// HAProxy and the member only
-    #[arg(long)]
-    without_gateway: bool,
+    /// The cargo profile with which the gateway and this program are built
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    profile: String,
+    /// Also put the report into this document, between its marks
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// This program is optimized: measure with it
+    #[arg(long, hide = true, requires = "gateway")]
+    optimized: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let gateway = match (&options.gateway, options.without_gateway) {
-        (_, true) => None,
-        (Some(binary), _) => Some(binary.clone()),
-        (None, false) => Some(build()?),
-    };
-    process::install_missing()?;
-    let load_before = fs::read_to_string("/proc/loadavg").context("read the load average")?;
-    let mut rig = Rig::start(gateway.as_deref())?;
-    let mut report = Report::default();
-    report.memory("idle", &rig.contenders)?;
-    let turn = Duration::from_secs(options.seconds);
-    // The first round opens connections and fills caches, and does not count.
-    eprintln!("bench: warming up");
-    measure(&rig.contenders, 1, Duration::from_secs(1), &mut Report::default())?;
-    measure(&rig.contenders, options.rounds, turn, &mut report)?;
-    report.memory("after the load", &rig.contenders)?;
-    if options.clusters > 0 && gateway.is_some() {
-        memory::register_clusters(&mut rig, options.clusters)?;
-        report.memory(&format!("with {} clusters", options.clusters), &rig.contenders)?;
+    if options.list {
+        print!("{}", Case::list());
+        return Ok(());
     }
-    print!("{report}\n{}", conditions(&load_before)?);
+    match &options.gateway {
+        Some(gateway) if options.optimized => measure(options, gateway),
+        Some(gateway) => run_optimized(options, gateway),
+        None => run_optimized(options, &build("cluster-gateway", &options.profile)?),
+    }
+}
+
+/// A client that is slow makes every proxy look alike: measures with an optimized build of this program.
+fn run_optimized(options: &Options, gateway: &Path) -> Result<()> {
+    let ourselves = build("xtask", &options.profile)?;
+    let mut command = std::process::Command::new(ourselves);
+    command.args(std::env::args_os().skip(1)).arg("--optimized");
+    if options.gateway.is_none() {
+        command.arg("--gateway").arg(gateway);
+    }
+    let status = command.status().context("start the optimized build of this program")?;
+    ensure!(status.success(), "the run ended with {status}");
+    Ok(())
+}
+
+fn build(package: &str, profile: &str) -> Result<PathBuf> {
+    eprintln!("bench: building {package} with the profile {profile}");
+    let mut build = workspace::cargo();
+    build.args(["build", "--profile", profile, "--locked", "--package", package, "--bin", package]);
+    let status = build.status().context("start cargo")?;
+    ensure!(status.success(), "cargo build: {status}");
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(workspace::target().join(folder).join(package))
+}
+
+fn measure(options: &Options, gateway: &Path) -> Result<()> {
+    let begun = Instant::now();
+    process::install_missing()?;
+    let mut report = Report::default();
+    report.condition(conditions(options)?);
+    process::leave_the_core_of_the_proxies()?;
+    let turn = Duration::from_secs(options.seconds);
+    let scale = Scale { rounds: options.rounds, turn, clusters: options.clusters, watches: options.watches };
+    let rig = Rig::start(gateway, scale)?;
+    let mut cases = options.cases.clone();
+    if cases.is_empty() {
+        cases = Case::value_variants().to_vec();
+    }
+    cases.sort_unstable();
+    cases.dedup();
+    let mut failed = Vec::new();
+    for case in cases {
+        // The others are worth having all the same.
+        if let Err(error) = case.run(&rig, &mut report) {
+            eprintln!("bench: case {case:?} failed: {error:#}");
+            report.condition(format!("The case {case:?} failed, its part is missing or not whole: {error}."));
+            failed.push(case);
+        }
+    }
+    eprintln!("bench: done in {:.0?}", begun.elapsed());
+    print!("{report}");
+    options.report.as_deref().map_or(Ok(()), |file| report.write_into(file))?;
+    ensure!(failed.is_empty(), "cases that failed: {failed:?}");
     Ok(())
 }
 
 /// What the reader must know before comparing these numbers with others.
-fn conditions(load_before: &str) -> Result<String> {
-    let processors = fs::read_to_string("/proc/cpuinfo").context("read what processor this is")?;
+fn conditions(options: &Options) -> Result<String> {
+    let read = |file: &str| fs::read_to_string(file).with_context(|| format!("read {file}"));
+    let processors = read("/proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let load = load_before.split(' ').next().unwrap_or_default();
+    let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let memory = read("/proc/meminfo")?;
+    let kib = memory.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let kernel = read("/proc/sys/kernel/osrelease")?;
+    let load = read("/proc/loadavg")?;
     Ok(format!(
-        "Processor: {}. Load average before the run: {load}; with other work on the machine only the ratios mean \
-         something.\n",
-        model.trim_start_matches([' ', '\t', ':'])
+        "{cores} cores of {}, {} GiB, Linux {}. Load average before the run: {}; with other work on the machine only the \
+         ratios mean something. Medians of {} rounds of {} s, interleaved. The gateway was built with the profile {}.",
+        model.trim_start_matches([' ', '\t', ':']),
+        kib.unwrap_or_default() >> 20,
+        kernel.trim(),
+        load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        options.rounds,
+        options.seconds,
+        options.profile,
     ))
-}
-
-fn measure(contenders: &[Contender], rounds: u32, turn: Duration, report: &mut Report) -> Result<()> {
-    for round in 0..rounds {
-        eprintln!("bench: round {} of {rounds}", round + 1);
-        for protocol in Protocol::ALL {
-            for index in 0..contenders.len() {
-                // Nobody always comes after the same one.
-                let contender = &contenders[(index + round as usize) % contenders.len()];
-                let before = contender.cpu()?;
-                let requests = load::run(protocol, &contender.target(protocol), turn)
-                    .with_context(|| format!("{protocol} against {}", contender.name))?;
-                let cpu = contender.cpu()?.saturating_sub(before);
-                report.add(Measurement { contender: contender.name, protocol, requests, turn, cpu });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn build() -> Result<PathBuf> {
-    eprintln!("bench: building the gateway with the release profile");
-    let mut build = workspace::cargo();
-    build.args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "cluster-gateway",
-        "--bin",
-        "cluster-gateway",
-    ]);
-    let status = build.status().context("start cargo")?;
-    ensure!(status.success(), "cargo build: {status}");
-    Ok(workspace::target().join("release/cluster-gateway"))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{deny, rules, workspace};
+use crate::{deny, rules, soak, workspace};
 
 /// Runs every step and stops at the first that fails. The last line says how many tests passed and failed.
 pub(crate) fn run() -> Result<()> {
@@ -31,6 +31,7 @@ fn steps(tests: &mut Tally) -> Result<()> {
         plain(command)
     })?;
     step("dependencies", || plain(deny::command()?))?;
+    step("soak", || soak::run(&soak::Options::short()))?;
     step("rules of the contract", || rules::run(&rules::Options::default()))
 }
 

@@ -4,7 +4,10 @@
 mod bench;
 mod ci;
 mod deny;
+mod process;
 mod rules;
+mod soak;
+mod wire;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,8 +25,10 @@ struct Cli {
 enum Command {
     /// Everything that must hold before a change goes in: formatting, lints, tests, documents, dependencies, rules
     Ci,
-    /// What a proxied request costs, beside HAProxy and without a proxy, and how much memory is used
+    /// What a proxied request costs, beside HAProxy, nginx and no proxy; memory, many clusters, many watches
     Bench(bench::Options),
+    /// Mixed load over simulated members whose every fault is switched on and off, with checks of each answer
+    Soak(soak::Options),
     /// Which rules of docs/contract.md a test names, and which none does
     Rules(rules::Options),
 }
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Ci => ci::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Rules(options) => rules::run(&options),
     };
     match result {

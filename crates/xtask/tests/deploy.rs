@@ -22,6 +22,8 @@ fn rule_100_the_manifests_apply_and_grant_the_least_rights_that_work() -> Result
         "create leases.coordination.k8s.io --namespace cluster-gateway-system",
         "get leases.coordination.k8s.io/cluster-gateway-certificate --namespace cluster-gateway-system",
         "update leases.coordination.k8s.io/cluster-gateway-certificate --namespace cluster-gateway-system",
+        "get leases.coordination.k8s.io/cluster-gateway-health --namespace cluster-gateway-system",
+        "update leases.coordination.k8s.io/cluster-gateway-health --namespace cluster-gateway-system",
         "get apiservices.apiregistration.k8s.io/v1alpha1.cluster.core.oam.dev",
         "patch apiservices.apiregistration.k8s.io/v1alpha1.cluster.core.oam.dev",
         "create tokenreviews.authentication.k8s.io",

@@ -19,6 +19,7 @@ use super::selector::LabelSelector;
 use super::table::Column;
 use super::uid::uid;
 use crate::registry::Cluster;
+use crate::transport::{Condition, State};
 
 /// Stands where a token would: the key must be there for strict decoders (rule 210).
 pub(super) const REDACTED_TOKEN: &str = "REDACTED";
@@ -180,6 +181,14 @@ impl ClusterGateways {
         }
         if !self.healthiness_check {
             return ClusterGatewayStatus::default();
+        }
+        if let (None, Ok(upstream)) = (annotation(cluster, ANNOTATION_HEALTHY), &cluster.upstream) {
+            // Nowhere recorded, or not yet: what this process knows.
+            let Condition { state, reason, .. } = upstream.transport.condition();
+            return ClusterGatewayStatus {
+                healthy: state == State::Healthy,
+                healthy_reason: Some(reason).filter(|reason| !reason.is_empty()),
+            };
         }
         ClusterGatewayStatus {
             healthy: annotation(cluster, ANNOTATION_HEALTHY) == Some("true"),

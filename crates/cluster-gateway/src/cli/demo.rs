@@ -19,6 +19,7 @@ use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
 use crate::credential::ExecPolicy;
+use crate::health::HealthConfig;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
@@ -152,6 +153,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         gates: FeatureGates::default(),
         audit: None,
         identity: IdentityConfig::default(),
+        health: HealthConfig::default(),
+        response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
         proxies: ProxyEnvironment::default(),

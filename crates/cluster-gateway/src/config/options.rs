@@ -8,11 +8,13 @@ use clap::{ArgAction, Args};
 mod audit;
 mod common;
 mod konnectivity;
+mod health;
 mod limits;
 mod standalone;
 
 pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
+pub use health::HealthOptions;
 pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};

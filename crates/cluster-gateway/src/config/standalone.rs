@@ -59,6 +59,8 @@ impl Config {
             proxies: common.proxies,
             exec: common.exec,
             audit: common.audit,
+            health: common.health,
+            response_header_timeout: common.response_header_timeout,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,
             allow_loopback_clusters: true,

@@ -60,7 +60,7 @@ fn outbound<'o>(
     query: Option<&'o str>,
     hop: &'o Hop,
 ) -> Outbound<'o> {
-    let way = upstream.way("c").now_or_never().expect("no wait").expect("a credential");
+    let way = upstream.way().now_or_never().expect("no wait").expect("a credential");
     let (base_path, identity) = (upstream.base_path.as_str(), &identity::Exchange::Gateway);
     Outbound { cluster: "c", method, path, query, base_path, way, identity, hop }
 }

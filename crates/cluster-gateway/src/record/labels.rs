@@ -16,7 +16,7 @@ pub struct Labels {
     pub verb: &'static str,
     /// A registered cluster, or `other`.
     pub cluster: Arc<str>,
-    /// HTTP status.
+    /// HTTP status; 0 for one that has no name: a member could make up hundreds.
     pub code: u16,
 }
 
@@ -33,7 +33,7 @@ impl Labels {
     }
 
     pub(super) fn with_code(mut self, code: StatusCode) -> Self {
-        self.code = code.as_u16();
+        self.code = code.canonical_reason().map_or(0, |_| code.as_u16());
         self
     }
 }

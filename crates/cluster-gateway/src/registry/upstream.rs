@@ -7,7 +7,6 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, StatusCode};
 
 use crate::credential::{ClientCertificate, Credential, ExecCredential, Issued};
-use crate::status::Error;
 use crate::transport::Transport;
 
 /// The way to a member.
@@ -45,8 +44,8 @@ impl Upstream {
     /// The way for one request. Waits only for a program whose credential is needed and not there.
     ///
     /// # Errors
-    /// [`Error::ClusterUnusable`]: the program gives none.
-    pub async fn way(&self, cluster: &str) -> Result<Way<'_>, Error> {
+    /// The program gives none; why, in words for the cluster's owner.
+    pub async fn way(&self) -> Result<Way<'_>, String> {
         let Credential::Exec(program) = &self.credential else {
             let transport = Cow::Borrowed(&self.transport);
             return Ok(Way { credential: &self.credential, issued: None, transport });
@@ -54,9 +53,7 @@ impl Upstream {
         let issued = match program.current() {
             Some(issued) => issued,
             // Boxed: rare, and a request's future is moved and kept as a whole.
-            None => Box::pin(program.obtain())
-                .await
-                .map_err(|reason| Error::ClusterUnusable { cluster: cluster.to_owned(), reason })?,
+            None => Box::pin(program.obtain()).await?,
         };
         let transport = match (&self.certified, issued.client_certificate()) {
             (Some(certified), Some(certificate)) => {

@@ -17,6 +17,7 @@ pub(super) fn metrics(
     recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
     let mut readings = Vec::from(clusters(snapshot));
     readings.push(serving_certificate(not_after));
+    readings.extend(crate::health::readings(snapshot));
     readings.extend(in_flight(snapshot, limits));
     recorder.encode(readings)
 }

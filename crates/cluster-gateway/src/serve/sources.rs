@@ -14,13 +14,16 @@ use crate::authz::{Authorizer, RbacDirectory, RbacPolicy};
 use crate::certificate::ManagedCertificate;
 use crate::config::{Config, HubMode, Mode, StandaloneMode};
 use crate::gateway::Gateway;
-use crate::hub::Hub;
+use crate::health::{HEALTH_LEASE, HealthRecorder, Monitor};
+use crate::hub::{Hub, Lease};
 use crate::issuer::{CertificateAuthority, DataDir, Role, ServerNames, Serving};
-use crate::registry::{DirectorySource, Index, ManagedClusterSource, SecretSource};
+use crate::registry::{DirectorySource, Index, ManagedClusterSource, Registry, SecretSource};
 use crate::server::{TlsFiles, TlsReloader, self_signed};
 
 /// How long to wait before asking again a hub that is not there.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long whoever records health does so after the last sign of life.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
 
 /// What a [`Mode`] comes to when it has been opened.
 pub(super) struct Sources {
@@ -130,6 +133,28 @@ impl Followed {
             Self::Hub { hub, secrets, .. } => Some(Arc::new(hub.secret_metadata(&secrets.namespace))),
             Self::Files { .. } => None,
         }
+    }
+
+    /// Starts probing the members. What is found is recorded at the hub if it is shown there (rule 211).
+    pub(super) fn look_after_members(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        config: &Config,
+        registry: &Arc<Registry>,
+    ) {
+        let recorded = config.gates.healthiness_check && !config.health.interval.is_zero();
+        let recorder = match self {
+            Self::Hub { hub, secrets, .. } if recorded => {
+                // Outside of a cluster the gateway has no namespace of its own.
+                let namespace = if hub.in_cluster() { hub.namespace() } else { &secrets.namespace };
+                let (lease, leadership) = Lease::new(hub, namespace, HEALTH_LEASE, LEASE_DURATION);
+                tasks.spawn(forever(lease.run()));
+                Some(HealthRecorder::new(hub.secret_metadata(&secrets.namespace), leadership))
+            }
+            _ => None,
+        };
+        let monitor = Monitor::new(Arc::clone(registry), config.health.clone(), recorder);
+        tasks.spawn(forever(monitor.run()));
     }
 
     /// Starts everything that keeps clusters, users, rights and the certificate up to date. `loaded` is set once it is

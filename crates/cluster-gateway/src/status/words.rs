@@ -59,6 +59,7 @@ impl fmt::Display for Error {
                 write!(f, "cluster {cluster} cannot be used: {reason}")
             }
             Self::Member { cluster, message }
+            | Self::Unreachable { cluster, message, .. }
             | Self::MemberTimeout { cluster, message }
             | Self::IdentityWebhook { cluster, message } => {
                 write!(f, "cluster {cluster}: {message}")

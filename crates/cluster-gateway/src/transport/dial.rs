@@ -94,9 +94,8 @@ impl Dialer {
         let limit = options.dial_timeout;
         let hop = match (&self.spec.route, &options.konnectivity) {
             (Route::Direct, _) => {
-                let (deadline, resolver) = (Instant::now() + limit, &options.resolver);
                 let target = (endpoint.host.as_str(), endpoint.port);
-                let dial = self.addresses.connect(target, deadline, options.addresses, resolver);
+                let dial = self.addresses.connect(target, options.manner(Instant::now() + limit));
                 dial.await.map(Hop::Tcp)?
             }
             (Route::Proxy(proxy), _) => {

@@ -12,8 +12,8 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::TransportSpec;
 use super::konnectivity::DialError;
+use super::{Opened, TransportSpec};
 use crate::status;
 
 /// Why a member could not be reached or did not answer. Holds no part of a credential or of a request.
@@ -34,6 +34,14 @@ pub enum TransportError {
     /// As many connections to the member are in use as may be.
     #[error("{0}")]
     Saturated(String),
+    /// Connections to the member have failed so often that none is made for now.
+    #[error("{message}")]
+    Open {
+        /// Since when, and what the last one failed of.
+        message: String,
+        /// Seconds until the next one is tried.
+        retry_after: u32,
+    },
 }
 
 impl TransportError {
@@ -48,7 +56,37 @@ impl TransportError {
             Self::Saturated(message) => {
                 status::Error::TooManyRequests(format!("cluster {cluster}: {message}"))
             }
+            Self::Open { message, retry_after } => {
+                status::Error::Unreachable { cluster, message, retry_after }
+            }
         }
+    }
+
+    /// A request that was not sent, because connections keep failing.
+    pub(super) fn open(opened: &Opened, retry_after: u32) -> Self {
+        let Opened { since, failures, cause } = opened;
+        let since = OffsetDateTime::from(*since).replace_nanosecond(0);
+        let since = since.ok().and_then(|since| since.format(&Rfc3339).ok()).unwrap_or_default();
+        Self::Open {
+            message: format!(
+                "it has not been reachable since {since}, {failures} connections in a row have failed; the next is tried \
+                 within {retry_after} s; the last failure: {cause}"
+            ),
+            retry_after,
+        }
+    }
+
+    /// Whether it says something about the way to the member, and not about this request.
+    pub(super) fn of_connection(&self) -> bool {
+        matches!(self, Self::Dial(_) | Self::Tls(_))
+    }
+
+    /// A connection that had not been made after `waited`.
+    pub(super) fn unreached(spec: &TransportSpec, waited: Duration) -> Self {
+        Self::Dial(format!(
+            "dial tcp {}: i/o timeout (no connection within {waited:?})",
+            spec.endpoint.authority()
+        ))
     }
 
     pub(super) fn lookup(host: &str, error: &io::Error) -> Self {
@@ -103,6 +141,14 @@ impl TransportError {
             "{} no longer answers: nothing has come from it, not even the answer to a ping; the member may have acted on \
              the request",
             spec.endpoint.authority()
+        ))
+    }
+
+    /// An answer with more kinds of headers than are taken.
+    pub(super) fn too_many_headers(spec: &TransportSpec, most: usize) -> Self {
+        let member = spec.endpoint.authority();
+        Self::Exchange(format!(
+            "{member} has answered with more than {most} different headers; see what runs there"
         ))
     }
 

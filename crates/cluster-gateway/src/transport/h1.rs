@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::dial::Purpose;
 use super::options::OpenConnection;
+use super::patient::Patient;
 use super::pool::Pool;
 use super::stream::Stream;
 use super::{Again, Failure, TransportError, copy};
@@ -45,7 +46,7 @@ impl Connection {
         pool: &Arc<Pool>,
     ) -> Result<Self, TransportError> {
         let (sender, connection) = builder()
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Patient::of_answers(stream)))
             .await
             .map_err(|error| TransportError::exchange(pool.spec(), &error))?;
         let (needed, unneeded) = oneshot::channel();
@@ -89,9 +90,10 @@ pub(super) async fn send(
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     address(&mut request, pool.host());
+    let limit = pool.header_timeout(request.extensions());
     let repeatable = connection.used && request.method().is_safe();
     let copy = if repeatable { copy(&request) } else { None };
-    let answer = pool.within_header_timeout(connection.sender.try_send_request(request)).await?;
+    let answer = pool.within_header_timeout(limit, connection.sender.try_send_request(request)).await?;
     match answer {
         Ok(response) => {
             let returned = Return { pool: Arc::downgrade(pool), connection: Some(connection) };
@@ -134,11 +136,13 @@ pub(super) async fn upgrade(
     pool: &Arc<Pool>,
     mut request: Request<Body>,
 ) -> Result<Response<Incoming>, TransportError> {
+    pool.breaker().admit()?;
     let dialed = pool.dial(Purpose::Upgrade).await?;
     address(&mut request, pool.host());
     let broken = |error: &hyper::Error| TransportError::exchange(pool.spec(), error);
+    let stream = Patient::of_streams(dialed.stream);
     let (mut sender, connection) =
-        builder().handshake(TokioIo::new(dialed.stream)).await.map_err(|error| broken(&error))?;
+        builder().handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upgrade connection to a member ended");

@@ -43,6 +43,8 @@ const SMALL_FRAMES: usize = STREAM_WINDOW as usize * 256;
 const SEND_BUFFER: usize = 256 * 1024;
 /// Bytes of the head of one answer.
 const MAX_HEAD: u32 = 1024 * 1024;
+/// Kinds of headers of one answer: a map of headers that is fuller than full panics, and ours go into the same map.
+const MAX_HEADERS: usize = 1024;
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
@@ -102,12 +104,17 @@ impl Connection {
             unused: AtomicU32::new(0),
         });
         let (learnt, first_limit) = oneshot::channel();
+        let silenced = Arc::clone(&state);
         let driver = Driver::new(connection, state, learnt, pool.options(), heard);
         let (weak_pool, weak_this) = (Arc::downgrade(pool), Arc::downgrade(&this));
         tokio::spawn(async move {
             driver.drive().await;
             drop(open);
-            if let (Some(pool), Some(this)) = (weak_pool.upgrade(), weak_this.upgrade()) {
+            let Some(pool) = weak_pool.upgrade() else { return };
+            if silenced.silent.load(Ordering::Relaxed) {
+                pool.breaker().failed(&TransportError::silent(pool.spec()).to_string());
+            }
+            if let Some(this) = weak_this.upgrade() {
                 pool.remove(&this);
             }
         });
@@ -175,6 +182,7 @@ pub(super) async fn send(
     let (mut head, body) = request.into_parts();
     address(&mut head, pool.scheme(), pool.authority());
     let end = http_body::Body::is_end_stream(&body);
+    let limit = pool.header_timeout(&head.extensions);
     let copy = head.clone();
     let state = Arc::clone(&slot.0.state);
     let broken = |error: ::h2::Error| match state.silent.load(Ordering::Relaxed) {
@@ -194,7 +202,10 @@ pub(super) async fn send(
     };
     let slot = Arc::new(slot);
     let upload = (!end).then(|| upload::start(body, stream, Arc::clone(&slot)));
-    match pool.within_header_timeout(answer).await? {
+    match pool.within_header_timeout(limit, answer).await? {
+        Ok(response) if response.headers().keys_len() > MAX_HEADERS => {
+            Err(TransportError::too_many_headers(pool.spec(), MAX_HEADERS).into())
+        }
         Ok(response) => {
             let body = |stream| Body::received(stream).holding(slot);
             let response = response.map(body);

@@ -39,7 +39,7 @@ use tunnel::GrpcTunnel;
 use super::fault::chain;
 use super::idle::lock;
 use super::stream::forward;
-use super::tcp::Addresses;
+use super::tcp::{Addresses, Manner};
 use super::{AddressPolicy, Resolver};
 
 /// Name that API servers have in every cluster (rule 244).
@@ -238,9 +238,15 @@ impl Target {
         // The operator has named the server, so it may be anywhere. The limit is that of the whole dial.
         let anywhere = AddressPolicy { allow_loopback: true };
         let (addresses, resolver) = (&self.lookups.addresses, &self.lookups.resolver);
+        let manner = Manner {
+            deadline: Instant::now() + DIAL_TIMEOUT,
+            unacknowledged: UNACKNOWLEDGED_TIMEOUT,
+            policy: anywhere,
+            resolver,
+        };
         let target = (self.host.as_str(), self.port);
         let socket = addresses
-            .connect(target, Instant::now() + DIAL_TIMEOUT, anywhere, resolver)
+            .connect(target, manner)
             .await
             .map_err(|error| DialError::Unreachable { server: server(), cause: error.to_string() })?;
         let tls = |cause| DialError::Tls { server: server(), cause };
@@ -254,6 +260,8 @@ impl Target {
     }
 }
 
+/// The server may stop reading for a while when one of its clients does.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 /// Finding the proxy server and connecting to it.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 

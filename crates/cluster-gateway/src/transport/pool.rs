@@ -4,18 +4,21 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use http::uri::{Authority, Scheme};
+use http::{Extensions, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::breaker::Breaker;
 use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
 use super::options::{Counters, OpenConnection};
 use super::released::Released;
-use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
+use super::{Failure, LongRunning, TransportError, TransportOptions, TransportSpec, h1, h2};
+use crate::credential::ClientCertificate;
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Pool {
     /// Half idle timeouts passed since the first connection.
     tick: AtomicU32,
     sweeping: AtomicBool,
+    /// Shared by transports to one member that differ in the client certificate only.
+    breaker: Arc<Breaker>,
 }
 
 /// How often one request may look for a connection: each that it does not get, or that hands it back unsent, is one.
@@ -87,7 +92,18 @@ impl Pool {
             http1: AtomicBool::new(false),
             tick: AtomicU32::new(0),
             sweeping: AtomicBool::new(false),
+            breaker: Arc::new(Breaker::new()),
         }
+    }
+
+    /// One to the same member under another client certificate, without connections. What is counted and known of the
+    /// member is that of both.
+    pub(super) fn with_client_certificate(&self, certificate: ClientCertificate) -> Self {
+        let spec = TransportSpec { client_certificate: Some(certificate), ..self.spec().clone() };
+        let mut pool = Self::new(spec, Arc::clone(&self.dialer.options));
+        pool.dialer.counters = Arc::clone(&self.dialer.counters);
+        pool.breaker = Arc::clone(&self.breaker);
+        pool
     }
 
     pub(super) fn spec(&self) -> &TransportSpec {
@@ -96,10 +112,6 @@ impl Pool {
 
     pub(super) fn options(&self) -> &TransportOptions {
         &self.dialer.options
-    }
-
-    pub(super) fn shared_options(&self) -> Arc<TransportOptions> {
-        Arc::clone(&self.dialer.options)
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -123,12 +135,40 @@ impl Pool {
     }
 
     pub(super) async fn dial(&self, purpose: Purpose) -> Result<Dialed, TransportError> {
-        self.dialer.dial(purpose).await
+        let dialed = self.dialer.dial(purpose).await;
+        match &dialed {
+            Err(error) => self.failed(error),
+            // HTTP/2 has not agreed on anything yet.
+            Ok(dialed) if dialed.http2 => {}
+            Ok(_) => self.breaker.succeeded(),
+        }
+        dialed
     }
 
-    /// Waits for the head of an answer, as long as the options allow.
-    pub(super) async fn within_header_timeout<F: Future>(&self, answer: F) -> Result<F::Output, Failure> {
-        match self.options().response_header_timeout {
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Tells the breaker what a connection failed of.
+    pub(super) fn failed(&self, error: &TransportError) {
+        if error.of_connection() {
+            self.breaker.failed(&error.to_string());
+        }
+    }
+
+    /// How long to wait for the head of an answer to this request.
+    pub(super) fn header_timeout(&self, extensions: &Extensions) -> Option<Duration> {
+        let limit = self.options().response_header_timeout;
+        limit.filter(|_| extensions.get::<LongRunning>().is_none())
+    }
+
+    /// Waits for the head of an answer.
+    pub(super) async fn within_header_timeout<F: Future>(
+        &self,
+        limit: Option<Duration>,
+        answer: F,
+    ) -> Result<F::Output, Failure> {
+        match limit {
             None => Ok(answer.await),
             Some(limit) => timeout(limit, answer)
                 .await
@@ -188,6 +228,7 @@ impl Pool {
 
     /// Dials for one request alone.
     async fn own_connection(self: &Arc<Self>) -> Result<Option<Lease>, TransportError> {
+        self.breaker.admit()?;
         let open = self.room()?;
         let dialed = self.dial(Purpose::Pooled).await?;
         if dialed.http2 {
@@ -205,6 +246,8 @@ impl Pool {
         if let Some(slot) = self.slot() {
             return Ok(Some(Lease::H2(slot)));
         }
+        // Before the dial under way is joined: it may be a trial, and only one request is to wait for that.
+        self.breaker.admit()?;
         let mut dial = match self.join_dial()? {
             Joined::Slot(slot) => return Ok(Some(Lease::H2(slot))),
             Joined::Dial(dial) => dial,
@@ -257,7 +300,9 @@ impl Pool {
 
     async fn share(self: &Arc<Self>, dialed: Dialed, open: OpenConnection) -> Result<(), TransportError> {
         self.http1.store(false, Ordering::Relaxed);
-        let connection = h2::Connection::start(dialed.stream, open, self).await?;
+        let connection = h2::Connection::start(dialed.stream, open, self).await;
+        let connection = connection.inspect_err(|error| self.failed(error))?;
+        self.breaker.succeeded();
         self.shared.rcu(|shared| {
             let mut shared = Vec::clone(shared);
             shared.push(Arc::clone(&connection));

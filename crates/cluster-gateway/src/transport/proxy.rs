@@ -135,7 +135,7 @@ impl Tunnels {
             TransportError::Dial(format!("dial tcp {}: proxy {proxy} {refusal}", target.authority()))
         };
         let socket = addresses
-            .connect((&proxy.host, proxy.port), deadline, options.addresses, &options.resolver)
+            .connect((&proxy.host, proxy.port), options.manner(deadline))
             .await
             .map_err(|error| TransportError::Dial(format!("proxyconnect tcp: {error}")))?;
         let tunnel = self.agree(proxy, target, socket, options);

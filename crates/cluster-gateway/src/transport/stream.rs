@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
@@ -19,6 +20,21 @@ pub(super) enum Stream {
     Plain(Socket),
     /// TLS.
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// From now on the peer may leave unread, and so unacknowledged, what it is sent.
+    pub(super) fn wait_for_reader(&self) {
+        let hop = match self {
+            Self::Plain(socket) => socket.get_ref(),
+            Self::Tls(tls) => tls.get_ref().0.get_ref(),
+        };
+        // A tunnel's own connection is the konnectivity server's, which is pinged.
+        let Hop::Tcp(socket) = hop else { return };
+        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(None) {
+            tracing::debug!(%error, "a connection keeps its limit for unacknowledged data");
+        }
+    }
 }
 
 /// Forwards reading and writing to whatever variant there is.

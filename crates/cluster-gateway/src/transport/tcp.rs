@@ -20,8 +20,21 @@ use super::{AddressPolicy, Resolver, TransportError};
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long an address that failed is tried after the others.
 const DEMOTION: Duration = Duration::from_secs(60);
-/// Silence after which the kernel asks whether the peer is still there (rule 189), and how often it asks.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Silence after which the kernel asks whether the peer is still there (rule 189), how often it asks and how many times.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
+
+/// How to connect.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'m> {
+    /// When look-up and connect must be through.
+    pub(super) deadline: Instant,
+    /// How long data may stay unacknowledged before the kernel gives the connection up.
+    pub(super) unacknowledged: Duration,
+    /// Which addresses may be dialled.
+    pub(super) policy: AddressPolicy,
+    /// Who looks names up.
+    pub(super) resolver: &'m Resolver,
+}
 
 /// What is known of the addresses of one host.
 #[derive(Debug, Default)]
@@ -47,23 +60,19 @@ impl Addresses {
     pub(super) async fn connect(
         &self,
         (host, port): (&str, u16),
-        deadline: Instant,
-        policy: AddressPolicy,
-        resolver: &Resolver,
+        manner: Manner<'_>,
     ) -> Result<TcpStream, TransportError> {
         if let Ok(address) = host.parse::<IpAddr>() {
-            return dial(SocketAddr::new(address, port), deadline, policy).await;
+            return dial(SocketAddr::new(address, port), manner).await;
         }
-        let looking = resolver.resolve(&self.lookups, host, port);
-        let mut addresses = match timeout_at(deadline, looking).await {
+        let looking = manner.resolver.resolve(&self.lookups, host, port);
+        let mut addresses = match timeout_at(manner.deadline, looking).await {
             Ok(found) => found.map_err(|error| TransportError::lookup(host, &error))?,
             Err(_) => return Err(TransportError::lookup_timeout(host)),
         };
         lock(&self.memory).sort(&mut addresses);
         let nothing = TransportError::Dial(format!("dial tcp: lookup {host}: no such host"));
-        self.race(addresses, |address| dial(address, deadline, policy))
-            .await
-            .map_err(|e| e.unwrap_or(nothing))
+        self.race(addresses, |address| dial(address, manner)).await.map_err(|e| e.unwrap_or(nothing))
     }
 
     /// Tries addresses, each a little after the one before or as soon as all before have failed; the first that answers
@@ -126,26 +135,25 @@ impl Memory {
     }
 }
 
-async fn dial(
-    address: SocketAddr,
-    deadline: Instant,
-    policy: AddressPolicy,
-) -> Result<TcpStream, TransportError> {
-    if let Some(kind) = policy.denial(address.ip()) {
+async fn dial(address: SocketAddr, manner: Manner<'_>) -> Result<TcpStream, TransportError> {
+    if let Some(kind) = manner.policy.denial(address.ip()) {
         return Err(TransportError::denied(address, kind));
     }
-    let stream = timeout_at(deadline, TcpStream::connect(address))
+    let stream = timeout_at(manner.deadline, TcpStream::connect(address))
         .await
         .map_err(|_| TransportError::connect_timeout(address))?
         .map_err(|error| TransportError::connect(address, &error))?;
-    prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
+    prepare(&stream, manner.unacknowledged).map_err(|error| TransportError::connect(address, &error))?;
     Ok(stream)
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let (time, interval, retries) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(unacknowledged))
 }
 
 #[cfg(test)]

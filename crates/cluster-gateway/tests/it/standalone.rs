@@ -84,6 +84,8 @@ impl Files {
             authorization: AuthorizationConfig::default(),
             gates: FeatureGates::default(),
             audit: None,
+            health: cluster_gateway::health::HealthConfig::default(),
+            response_header_timeout: None,
             identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,

@@ -11,5 +11,6 @@ pub(crate) mod caller;
 pub(crate) mod fake_proxy;
 pub(crate) mod fake_proxy_server;
 pub(crate) mod frames;
+pub(crate) mod gate;
 pub(crate) mod session;
 pub(crate) mod world;

@@ -1,8 +1,9 @@
 //! Transports against a fake member.
 
 mod addresses;
+mod breaker;
 mod errors;
-mod frames;
+pub(crate) mod frames;
 mod konnectivity;
 mod http1;
 mod pool;

@@ -30,12 +30,20 @@ fn rule_177_a_dead_member_is_a_500_that_says_dial_tcp() -> Result<()> {
     let text = world()?.hub.admin().kubectl(["get", "--raw", &path]).run()?.failure()?;
     ensure!(text.contains("dial tcp"), "{text}");
 
-    let cluster = world()?.through("dead")?;
+    // Another one: the first may by now be answered for without being dialled.
+    let address = format!("127.0.0.1:{}", free_port()?);
+    add_member(world()?.hub, "dead-too", &dead.at(&format!("https://{address}"))?)?;
+    let cluster = world()?.through("dead-too")?;
     let upgrade = cluster.request("GET", "/api/v1/namespaces/default/pods/web/exec?command=true&stdout=true");
     let upgrade = upgrade.args(["--http1.1"]).header("Connection: Upgrade").header("Upgrade: websocket");
     let upgrade =
         upgrade.header("Sec-WebSocket-Version: 13").header("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
-    let message = upgrade.header("Sec-WebSocket-Protocol: v5.channel.k8s.io").send()?.status_message(500)?;
+    let upgrade = upgrade.header("Sec-WebSocket-Protocol: v5.channel.k8s.io");
+    let message = wait::eventually("the Secret to arrive", std::time::Duration::from_secs(5), || {
+        let message = upgrade.clone().send()?.status_message(500)?;
+        ensure!(!message.contains("no such cluster"), "{message}");
+        Ok(Some(message))
+    })?;
     ensure!(message.starts_with("error dialing backend: dial tcp "), "{message}");
     Ok(())
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use simulated_member::{Identity, Member};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A client of one member.
 #[derive(Clone)]
@@ -80,12 +82,31 @@ impl Client {
         self
     }
 
-    /// Sends a request on a connection of its own.
-    pub(crate) async fn send(&self, method: Method, target: &str, body: &str) -> Result<Response<Incoming>> {
+    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await.context("connect")?;
         let name = ServerName::try_from("localhost")?;
-        let stream =
-            TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await.context("handshake")?;
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await.context("handshake")
+    }
+
+    /// Opens an HTTP/2 connection, for several requests.
+    pub(crate) async fn connection(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let io = TokioIo::new(self.connect().await?);
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// A request for a connection of [`Client::connection`].
+    pub(crate) fn request(&self, target: &str) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = format!("https://localhost{target}").parse()?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) async fn send(&self, method: Method, target: &str, body: &str) -> Result<Response<Incoming>> {
+        let stream = self.connect().await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let mut request = Request::new(Full::new(Bytes::from(body.to_owned())));
         *request.method_mut() = method;

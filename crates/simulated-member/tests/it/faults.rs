@@ -65,6 +65,24 @@ async fn connections_are_reset() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_connection_that_goes_away_ends_what_is_under_way() -> Result<()> {
+    let member = member().await?;
+    let slow = Fault::SlowBytes { chunk: 64, every: Duration::from_millis(1) };
+    member.faults().set_times(PODS, slow, 1);
+    let client = Client::http2(&member, "t");
+    let mut connection = client.connection().await?;
+    let under_way = connection.send_request(client.request(PODS)?).await?;
+    member.faults().go_away();
+    let body = under_way.into_body().collect().await?.to_bytes();
+    ensure!(serde_json::from_slice::<serde_json::Value>(&body)?["items"].is_array(), "{body:?}");
+    // The end of the connection follows at once.
+    while connection.ready().await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn connections_are_refused_and_taken_again() -> Result<()> {
     let member = member().await?;
     let client = Client::with_token(&member, "t");

@@ -1,104 +1,121 @@
-//! The numbers as tables.
+//! The numbers as Markdown: what was aimed at first, then a table for each case.
 
 use std::fmt;
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::contender::Contender;
-use super::load::Protocol;
+/// Between these lines of a document the report stands; the rest of the document stays as it is.
+const BEGIN: &str = "<!-- bench: begin -->";
+const END: &str = "<!-- bench: end -->";
 
-/// What everything is compared with.
-const REFERENCE: &str = "HAProxy";
-
-/// One turn of one contender.
-#[derive(Debug)]
-pub(super) struct Measurement {
-    pub(super) contender: &'static str,
-    pub(super) protocol: Protocol,
-    pub(super) requests: u64,
-    pub(super) turn: Duration,
-    /// What the contender itself used, the load and the member apart.
-    pub(super) cpu: Duration,
-}
-
-/// All turns, and what was read of memory in between.
+/// Everything that was measured.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    measurements: Vec<Measurement>,
-    /// When, who, KiB.
-    memory: Vec<(String, &'static str, u64)>,
+    conditions: Vec<String>,
+    targets: Vec<Target>,
+    sections: Vec<Section>,
+}
+
+/// What was aimed at, and what it came to.
+#[derive(Debug)]
+struct Target {
+    what: String,
+    wanted: String,
+    measured: String,
+    met: bool,
+}
+
+/// One table.
+#[derive(Debug)]
+pub(super) struct Section {
+    title: String,
+    note: String,
+    rows: Vec<Vec<String>>,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, measurement: Measurement) {
-        self.measurements.push(measurement);
+    /// Says something of the circumstances.
+    pub(super) fn condition(&mut self, text: String) {
+        self.conditions.push(text);
     }
 
-    /// Reads how much memory everybody occupies now.
-    pub(super) fn memory(&mut self, when: &str, contenders: &[Contender]) -> Result<()> {
-        for contender in contenders {
-            self.memory.push((when.to_owned(), contender.name, contender.server.memory()?));
-        }
-        Ok(())
+    /// Begins a table with these columns.
+    pub(super) fn section(&mut self, title: &str, note: &str, columns: &[&str]) -> &mut Section {
+        let columns = columns.iter().map(|&column| column.to_owned()).collect();
+        self.sections.push(Section { title: title.to_owned(), note: note.to_owned(), rows: vec![columns] });
+        let last = self.sections.len() - 1;
+        &mut self.sections[last]
     }
 
-    /// Requests in a second and microseconds of processor in a request: the medians of the rounds.
-    fn medians(&self, contender: &str, protocol: Protocol) -> Option<(f64, f64)> {
-        let turns = || {
-            self.measurements.iter().filter(|turn| turn.contender == contender && turn.protocol == protocol)
-        };
-        let rate = median(turns().map(|turn| turn.requests as f64 / turn.turn.as_secs_f64()));
-        let cost = median(turns().map(|turn| turn.cpu.as_secs_f64() * 1e6 / turn.requests as f64));
-        rate.zip(cost)
+    /// `measured` must not be larger than `limit`.
+    pub(super) fn at_most(&mut self, what: &str, limit: f64, measured: f64, unit: &str) {
+        self.target(what, format!("≤ {}{unit}", short(limit)), measured, unit, measured <= limit);
     }
 
-    fn contenders(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for turn in &self.measurements {
-            if !names.contains(&turn.contender) {
-                names.push(turn.contender);
-            }
-        }
-        names.sort_unstable();
-        names
+    /// `measured` must not be smaller than `limit`.
+    pub(super) fn at_least(&mut self, what: &str, limit: f64, measured: f64, unit: &str) {
+        self.target(what, format!("≥ {}{unit}", short(limit)), measured, unit, measured >= limit);
+    }
+
+    fn target(&mut self, what: &str, wanted: String, measured: f64, unit: &str, met: bool) {
+        let measured = format!("{}{unit}", short(measured));
+        self.targets.push(Target { what: what.to_owned(), wanted, measured, met });
+    }
+
+    /// Puts the report into a document: between its marks if it has them, else it is the document.
+    pub(super) fn write_into(&self, file: &Path) -> Result<()> {
+        let old = fs::read_to_string(file).unwrap_or_default();
+        fs::write(file, placed(&old, &self.to_string())).with_context(|| format!("write {}", file.display()))
+    }
+}
+
+fn placed(document: &str, report: &str) -> String {
+    let marked =
+        document.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = marked.unwrap_or(("", "\n"));
+    format!("{before}{BEGIN}\n{report}{END}{after}")
+}
+
+impl Section {
+    /// Adds a row; the first cell says whose it is.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| 1 KiB GET | | requests/s | µs CPU/request | requests/s of {REFERENCE}'s | CPU of {REFERENCE}'s |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
-        for protocol in Protocol::ALL {
-            let reference = self.medians(REFERENCE, protocol);
-            for contender in self.contenders() {
-                let Some((rate, cost)) = self.medians(contender, protocol) else { continue };
-                let (faster, dearer) = reference.map_or((f64::NAN, f64::NAN), |(r, c)| (rate / r, cost / c));
-                writeln!(
-                    f,
-                    "| {protocol} | {contender} | {rate:.0} | {cost:.1} | {faster:.2} | {dearer:.2} |"
-                )?;
+        for condition in &self.conditions {
+            writeln!(f, "{condition}\n")?;
+        }
+        writeln!(f, "### Targets\n\n| | target | measured | |\n|---|---|---|---|")?;
+        for Target { what, wanted, measured, met } in &self.targets {
+            writeln!(f, "| {what} | {wanted} | {measured} | {} |", if *met { "met" } else { "**missed**" })?;
+        }
+        for Section { title, note, rows } in &self.sections {
+            writeln!(f, "\n### {title}\n")?;
+            if !note.is_empty() {
+                writeln!(f, "{note}\n")?;
+            }
+            for (index, row) in rows.iter().enumerate() {
+                writeln!(f, "| {} |", row.join(" | "))?;
+                if index == 0 {
+                    writeln!(f, "|{}", "---|".repeat(row.len()))?;
+                }
             }
         }
-        writeln!(f, "\n| memory (RSS) | | MiB |\n|---|---|---|")?;
-        for (when, contender, kibibytes) in &self.memory {
-            writeln!(f, "| {when} | {contender} | {:.1} |", *kibibytes as f64 / 1024.0)?;
-        }
-        Ok(())
+        writeln!(f)
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        _ if values.is_empty() => None,
-        0 => Some((values[middle - 1] + values[middle]) / 2.0),
-        _ => Some(values[middle]),
+/// Three digits that matter.
+pub(super) fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
     }
 }
 
@@ -107,21 +124,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_do_not_move_with_one_bad_round() {
-        assert_eq!(median([3.0, 1.0, 900.0].into_iter()), Some(3.0));
-        assert_eq!(median([4.0, 1.0].into_iter()), Some(2.5));
-        assert_eq!(median(std::iter::empty()), None);
+    fn a_target_says_whether_it_is_met() {
+        let mut report = Report::default();
+        report.at_most("p99", 1.5, 1.2, "x");
+        report.at_least("rate", 1.0, 0.63, "x");
+        report.section("Small", "Paired.", &["via", "rate"]).row(["HAProxy".to_owned(), short(1234.5)]);
+        let text = report.to_string();
+        assert!(text.contains("| p99 | ≤ 1.50x | 1.20x | met |\n"), "{text}");
+        assert!(text.contains("| rate | ≥ 1.00x | 0.63x | **missed** |\n"), "{text}");
+        assert!(
+            text.contains("### Small\n\nPaired.\n\n| via | rate |\n|---|---|\n| HAProxy | 1234 |\n"),
+            "{text}"
+        );
     }
 
     #[test]
-    fn the_table_has_rates_costs_and_ratios() {
+    fn what_could_not_be_measured_is_missed() {
         let mut report = Report::default();
-        for (contender, requests, cpu) in [(REFERENCE, 2000, 20), ("ours", 1000, 20)] {
-            let (turn, cpu) = (Duration::from_secs(2), Duration::from_millis(cpu));
-            report.add(Measurement { contender, protocol: Protocol::Http2, requests, turn, cpu });
-        }
-        let text = report.to_string();
-        assert!(text.contains("| h2→h2 | HAProxy | 1000 | 10.0 | 1.00 | 1.00 |\n"), "{text}");
-        assert!(text.contains("| h2→h2 | ours | 500 | 20.0 | 0.50 | 2.00 |\n"), "{text}");
+        report.at_most("p99", 1.5, f64::NAN, "x");
+        assert!(report.to_string().contains("**missed**"));
+    }
+
+    #[test]
+    fn a_document_keeps_what_people_wrote() {
+        let document = format!("# Numbers\n{BEGIN}\nold\n{END}\n## Why\n");
+        assert_eq!(placed(&document, "new\n"), format!("# Numbers\n{BEGIN}\nnew\n{END}\n## Why\n"));
+        assert_eq!(placed("", "new\n"), format!("{BEGIN}\nnew\n{END}\n"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{AuditOptions, KonnectivityOptions, LimitOptions};
+use super::{AuditOptions, HealthOptions, KonnectivityOptions, LimitOptions};
 
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
@@ -76,6 +76,10 @@ pub struct CommonOptions {
     /// clustergateways/proxy
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Authorization")]
     pub authorize_proxy_subpath: bool,
+
+    /// How members are looked after.
+    #[command(flatten)]
+    pub health: HealthOptions,
 
     /// Which requests are audited, and where to.
     #[command(flatten)]

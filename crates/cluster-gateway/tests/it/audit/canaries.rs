@@ -177,6 +177,7 @@ async fn ask(hub: &FakeHub, nobody: &Caller, front_proxy: &Caller) {
         (front_proxy.clone().header("x-remote-user", "alice"), format!("{PROXY}/echo?{query}")),
     ] {
         caller.get(&path).await;
+        caller.http2().get(&path).await;
     }
     alice.send(Method::POST, &format!("{PROXY}/echo"), &canary("body")).await;
     hub.answer_token_reviews(json!({"authenticated": true, "user": {"username": "alice", "groups": 7}}));
@@ -258,7 +259,7 @@ impl Running {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rule_137_nothing_secret_is_logged_audited_or_counted_at_any_verbosity() {
+async fn rule_137_rule_262_nothing_secret_is_logged_audited_or_counted_at_any_verbosity() {
     let running = Running::start().await;
     ask(&running.hub, &running.nobody, &running.aggregator).await;
     let metrics = running.admin().header("audit-id", "the-last").get("/metrics").await.text();

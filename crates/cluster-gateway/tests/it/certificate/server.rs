@@ -42,6 +42,8 @@ async fn start(hub: &FakeHub) -> Server {
         },
         gates: FeatureGates::default(),
         audit: None,
+        health: cluster_gateway::health::HealthConfig::default(),
+        response_header_timeout: None,
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,

@@ -48,6 +48,12 @@ impl Frames {
 }
 
 impl Reader {
+    /// The reason of the server's GOAWAY. `None`: it closed the connection without one.
+    pub(crate) async fn goaway(&mut self) -> Option<u32> {
+        let frame = self.find(|frame| frame.kind == GOAWAY && frame.payload[4..8] != [0; 4]).await?;
+        Some(u32::from_be_bytes(frame.payload[4..8].try_into().unwrap()))
+    }
+
     /// `None`: the server has closed the connection.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];

@@ -9,6 +9,7 @@ use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
 use cluster_gateway::credential::ExecPolicy;
+use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
@@ -41,10 +42,13 @@ pub(crate) struct Setup<'s> {
     pub(crate) limits: LimitsConfig,
     pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// Programs that may be run for credentials.
     pub(crate) exec: ExecPolicy,
+    /// Whether members may be on this machine, as all fake ones are.
+    pub(crate) allow_loopback: bool,
     /// The proxy server of clusters without an address.
     pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
@@ -62,8 +66,10 @@ impl Default for Setup<'_> {
             limits: LimitsConfig::default(),
             shutdown_send_retry_after: false,
             audit: None,
+            health: HealthConfig::default(),
             ocm_integration: false,
             exec: ExecPolicy::default(),
+            allow_loopback: true,
             konnectivity: None,
             certificate: None,
         }
@@ -75,6 +81,8 @@ pub(crate) struct World {
     pub(crate) hub: FakeHub,
     pub(crate) member: FakeMember,
     pub(crate) server: Server,
+    /// Of the server, for another replica.
+    pub(crate) config: Config,
     pub(crate) front_proxy: TestCa,
     pub(crate) clients: TestCa,
     pub(crate) serving: TestCa,
@@ -103,15 +111,16 @@ impl World {
         let leaf = serving.server(&["localhost"]);
         std::fs::write(hub.dir().join("tls.crt"), &leaf.certificate).unwrap();
         std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
-        let certificate = setup.certificate.take();
+        let (certificate, allow_loopback) = (setup.certificate.take(), setup.allow_loopback);
         let config = config(&hub, setup);
-        let server = Server::start(config).await.unwrap();
-        let world = Self { hub, member, server, front_proxy, clients, serving };
+        let server = Server::start(config.clone()).await.unwrap();
+        let world = Self { hub, member, server, config, front_proxy, clients, serving };
         match certificate {
             None => world.register("m", &[]),
             Some(leaf) => world.register_certificate("m", &leaf),
         }
-        world.ready().await;
+        let expected = if allow_loopback { 200 } else { 500 };
+        world.ready(expected).await;
         world
     }
 
@@ -155,14 +164,25 @@ impl World {
         }
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, expected: u16) {
         let caller = self.nobody();
         until(|| async { caller.get("/readyz").await.status == 200 }).await;
-        until(|| async { self.masters().get(&format!("{PROXY}/plain")).await.status == 200 }).await;
+        until(|| async {
+            let answer = self.masters().get(&format!("{PROXY}/plain")).await;
+            answer.status == expected && !answer.message().contains("no such cluster")
+        })
+        .await;
     }
 
     fn caller(&self) -> Caller {
         Caller::new(self.server.address(), &self.serving.der())
+    }
+
+    /// Waits until the gateway knows the cluster `name`.
+    pub(crate) async fn listed(&self, name: &str) {
+        let (clusters, _) = PROXY.split_once("/m/").unwrap();
+        let (caller, path) = (self.masters(), format!("{clusters}/{name}"));
+        until(|| async { caller.get(&path).await.status == 200 }).await;
     }
 
     /// Without any credential.
@@ -207,10 +227,12 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         gates: setup.gates,
         audit: setup.audit,
         identity: setup.identity,
+        health: setup.health,
+        response_header_timeout: None,
         allow_insecure_clusters: false,
-        allow_loopback_clusters: true,
         proxies: ProxyEnvironment::default(),
         exec: setup.exec,
+        allow_loopback_clusters: setup.allow_loopback,
         konnectivity: setup.konnectivity,
         limits: setup.limits,
         shutdown_delay: Duration::ZERO,

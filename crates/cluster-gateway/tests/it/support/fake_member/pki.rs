@@ -55,7 +55,8 @@ impl TestCa {
         self.issue(&[], name, ExtendedKeyUsagePurpose::ClientAuth, left)
     }
 
-    fn issue(
+    /// Any certificate.
+    pub(crate) fn issue(
         &self,
         names: &[&str],
         common_name: &str,

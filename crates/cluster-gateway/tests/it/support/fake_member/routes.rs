@@ -39,7 +39,11 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
             full("<a href=\"/api/v1\">not really gzip</a>"),
             &[("content-type", "text/html"), ("content-encoding", "gzip")],
         )),
-        ("redirect", _) => Ok(redirect()),
+        ("redirect", _) => Ok(redirect(StatusCode::FOUND, "https://canary.test/")),
+        ("redirect-to", Some(argument)) => {
+            let (code, port) = argument.split_once('-').unwrap();
+            Ok(redirect(code.parse().unwrap(), &format!("https://127.0.0.1:{port}/")))
+        }
         ("plain", _) if request.method() == Method::HEAD => Ok(with(full(""), &[("content-length", "5")])),
         ("plain", _) => Ok(full("plain")),
         ("cacheable", _) => Ok(with(full("x"), &[("etag", "\"1\"")])),
@@ -189,8 +193,9 @@ fn unasked_upgrade() -> Response<Body> {
     response
 }
 
-fn redirect() -> Response<Body> {
-    let mut response = with(full(""), &[(header::LOCATION.as_str(), "https://canary.test/")]);
-    *response.status_mut() = StatusCode::FOUND;
+fn redirect(code: StatusCode, location: &str) -> Response<Body> {
+    let mut response = full("");
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::LOCATION, location.parse().unwrap());
     response
 }

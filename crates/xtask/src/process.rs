@@ -1,4 +1,4 @@
-//! The processes of a measurement: started here, measured by /proc, ended here.
+//! The processes of a measurement or a soak: started here, measured by /proc, ended here.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +22,13 @@ const TICK: Duration = Duration::from_millis(10);
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Installs what is missing, as Debian's packages.
-pub(super) fn install_missing() -> Result<()> {
+pub(crate) fn install_missing() -> Result<()> {
     let missing: Vec<_> =
         PROGRAMS.iter().filter(|(program, _)| !exists(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    eprintln!("bench: installing {}", missing.join(" "));
+    eprintln!("xtask: installing {}", missing.join(" "));
     for arguments in
         [vec!["update", "-qq"], [vec!["install", "-qq", "-y", "--no-install-recommends"], missing].concat()]
     {
@@ -48,34 +48,46 @@ fn exists(program: &str) -> bool {
 
 /// On which side of the machine something runs.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Core {
+pub(crate) enum Core {
     /// What is measured.
     Proxy,
     /// What it is measured with.
     Others,
 }
 
+impl Core {
+    fn number(self) -> usize {
+        match self {
+            Self::Proxy => 0,
+            Self::Others => 1,
+        }
+    }
+}
+
+/// Binds this process, and whatever it starts without saying otherwise, to the core that is not measured.
+pub(crate) fn leave_the_core_of_the_proxies() -> Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(Core::Others.number());
+    rustix::thread::sched_setaffinity(None, &set).context("bind to the second core (two are needed)")
+}
+
 /// A command that is bound to one core and dies with this process.
-pub(super) fn command(core: Core, program: impl AsRef<Path>) -> Command {
-    let number = match core {
-        Core::Proxy => "0",
-        Core::Others => "1",
-    };
+pub(crate) fn command(core: Core, program: impl AsRef<Path>) -> Command {
     let mut command = e2e::process::command("taskset");
-    command.args(["--cpu-list", number]).arg(program.as_ref());
+    command.args(["--cpu-list", &core.number().to_string()]).arg(program.as_ref());
     command
 }
 
 /// A running server. Killed on drop.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     name: &'static str,
     child: Child,
 }
 
 impl Server {
     /// Starts it and waits until something listens on all of `ports`.
-    pub(super) fn start(name: &'static str, mut command: Command, log: &Path, ports: &[u16]) -> Result<Self> {
+    pub(crate) fn start(name: &'static str, mut command: Command, log: &Path, ports: &[u16]) -> Result<Self> {
         let file = fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
@@ -99,15 +111,21 @@ impl Server {
     }
 
     /// The processor time that it has used since it began.
-    pub(super) fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu_in(&self.proc("stat")?).with_context(|| format!("the processor time of {}", self.name))
     }
 
     /// The memory that it occupies, in KiB.
-    pub(super) fn memory(&self) -> Result<u64> {
+    pub(crate) fn memory(&self) -> Result<u64> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        let path = format!("/proc/{}/fd", self.child.id());
+        Ok(fs::read_dir(&path).with_context(|| format!("read {path}: has {} ended?", self.name))?.count())
     }
 
     fn proc(&self, file: &str) -> Result<String> {

@@ -1,0 +1,188 @@
+//! What the monitor remembers of one member: when to probe it next, and what it has found so far.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::HealthConfig;
+use super::probe::Finding;
+use super::record::Recorded;
+use crate::registry::{Cluster, Upstream};
+use crate::transport::{Condition, State, Transport};
+
+/// Longest time until a failed probe is repeated.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a member's version is believed.
+const VERSION_AGE: Duration = Duration::from_secs(600);
+
+/// One member.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) cluster: Arc<Cluster>,
+    /// What its Secret was last made to say, and since when.
+    pub(super) recorded: Option<Recorded>,
+    schedule: Schedule,
+    /// Probes that have failed in a row.
+    failures: u32,
+    version_read: Option<Instant>,
+    /// What was last said of it in the log.
+    reported: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schedule {
+    /// Nothing is to be done before something fails.
+    Never,
+    At(Instant),
+    UnderWay,
+}
+
+impl Tracked {
+    pub(super) fn new(cluster: Arc<Cluster>, config: &HealthConfig) -> Self {
+        let probed = !config.interval.is_zero();
+        Self {
+            cluster,
+            recorded: None,
+            schedule: if probed { Schedule::At(Instant::now()) } else { Schedule::Never },
+            failures: 0,
+            version_read: None,
+            reported: State::Unknown,
+        }
+    }
+
+    /// The same member after a change of its Secret; from the beginning if it is reached in another way now.
+    pub(super) fn adopt(self, cluster: &Arc<Cluster>, config: &HealthConfig) -> Self {
+        let same = match (transport(&self.cluster), transport(cluster)) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            _ => false,
+        };
+        let cluster = Arc::clone(cluster);
+        if same {
+            Self { cluster, ..self }
+        } else {
+            Self { recorded: self.recorded, ..Self::new(cluster, config) }
+        }
+    }
+
+    /// What is known of it.
+    pub(super) fn condition(&self) -> Condition {
+        transport(&self.cluster).map(|transport| transport.condition()).unwrap_or_default()
+    }
+
+    /// Since when it should be probed, if it should.
+    pub(super) fn due(&mut self, now: Instant) -> Option<(Instant, Arc<Cluster>)> {
+        // What has failed is looked at at once, whatever the interval.
+        if self.failures == 0 && self.schedule != Schedule::UnderWay && self.is_in_trouble() {
+            self.schedule = Schedule::At(now);
+            // From now on the pauses count.
+            self.failures = 1;
+        }
+        match self.schedule {
+            Schedule::At(at) if at <= now => Some((at, Arc::clone(&self.cluster))),
+            _ => None,
+        }
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        transport(&self.cluster).is_some_and(|transport| transport.consecutive_failures() > 0)
+    }
+
+    /// A probe begins. Returns whether it is to ask for the version, too.
+    pub(super) fn begin(&mut self, interval: Duration) -> bool {
+        self.schedule = Schedule::UnderWay;
+        let old = self.version_read.is_none_or(|read| read.elapsed() >= VERSION_AGE);
+        !interval.is_zero() && (old || self.failures > 0)
+    }
+
+    /// A probe of `cluster` has ended.
+    pub(super) fn found(&mut self, cluster: &Arc<Cluster>, finding: Option<Finding>, config: &HealthConfig) {
+        let (Some(transport), Some(probed)) = (transport(&self.cluster), transport(cluster)) else { return };
+        if !Arc::ptr_eq(transport, probed) {
+            // It is reached in another way by now, and has been scheduled anew.
+            return;
+        }
+        let transport = Arc::clone(transport);
+        match finding.as_ref().map(|finding| finding.ready.is_ok()) {
+            Some(true) => self.failures = 0,
+            Some(false) => self.failures = self.failures.saturating_add(1),
+            None => {}
+        }
+        if let Some(finding) = finding.filter(|_| !config.interval.is_zero()) {
+            if finding.version.is_some() {
+                self.version_read = Some(Instant::now());
+            }
+            let condition = transport.condition();
+            transport.set_condition(next(condition, finding, self.failures, config.failures));
+        }
+        if config.interval.is_zero() && transport.consecutive_failures() == 0 {
+            self.failures = 0;
+            self.schedule = Schedule::Never;
+            return;
+        }
+        let pause = match self.failures {
+            0 => config.interval,
+            failures => (config.look * (1 << (failures - 1).min(8))).min(LONGEST_PAUSE),
+        };
+        self.schedule = Schedule::At(Instant::now() + jittered(pause));
+    }
+
+    /// One line in the log per change.
+    pub(super) fn report(&mut self) {
+        let Condition { state, reason, since, version, .. } = self.condition();
+        let before = std::mem::replace(&mut self.reported, state);
+        if before == state {
+            return;
+        }
+        let cluster = &self.cluster.name;
+        let since = since.and_then(|since| since.elapsed().ok()).map(|ago| ago.as_secs());
+        match (before, state) {
+            (State::Unknown, State::Healthy) => {
+                tracing::debug!(cluster, version, reason, "cluster is healthy")
+            }
+            (_, State::Healthy | State::Unknown) => {
+                tracing::info!(cluster, version, reason, was = before.as_str(), "cluster can be used again");
+            }
+            (_, State::Unhealthy) => tracing::warn!(
+                cluster,
+                reason,
+                since_seconds = since,
+                "cluster is unhealthy; requests are still sent to it"
+            ),
+            (_, State::Open) => tracing::warn!(
+                cluster,
+                reason,
+                since_seconds = since,
+                "cluster cannot be reached; requests are answered 503 at once until a trial succeeds; other clusters \
+                 are not affected"
+            ),
+        }
+    }
+}
+
+fn transport(cluster: &Cluster) -> Option<&Arc<Transport>> {
+    cluster.upstream.as_ref().ok().map(|Upstream { transport, .. }| transport)
+}
+
+/// What is known after a finding.
+fn next(before: Condition, finding: Finding, failures: u32, threshold: u32) -> Condition {
+    let Finding { ready, latency, version } = finding;
+    let (state, reason) = match ready {
+        Ok(note) => (State::Healthy, note),
+        // The breaker says so as long as it is so; when it closes, nothing is known.
+        Err(_) if before.state == State::Open => (State::Unknown, String::new()),
+        Err(reason) if failures >= threshold => (State::Unhealthy, reason),
+        Err(_) => (before.state, before.reason),
+    };
+    let now = SystemTime::now();
+    let since = if state == before.state { before.since } else { Some(now) };
+    let version = version.or(before.version);
+    Condition { state, reason, since, probed: Some(now), latency: latency.or(before.latency), version }
+}
+
+/// A little less or more, so that members probed together do not stay together.
+fn jittered(pause: Duration) -> Duration {
+    let [byte, ..] = *Uuid::new_v4().as_bytes();
+    pause.mul_f64(0.9 + f64::from(byte) / 255.0 * 0.2)
+}
