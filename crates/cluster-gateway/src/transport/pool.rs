@@ -12,13 +12,14 @@ use http::{Extensions, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+mod sibling;
+
 use super::breaker::Breaker;
 use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
 use super::options::{Counters, OpenConnection};
 use super::released::Released;
 use super::{Failure, LongRunning, TransportError, TransportOptions, TransportSpec, h1, h2};
-use crate::credential::ClientCertificate;
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
@@ -94,16 +95,6 @@ impl Pool {
             sweeping: AtomicBool::new(false),
             breaker: Arc::new(Breaker::new()),
         }
-    }
-
-    /// One to the same member under another client certificate, without connections. What is counted and known of the
-    /// member is that of both.
-    pub(super) fn with_client_certificate(&self, certificate: ClientCertificate) -> Self {
-        let spec = TransportSpec { client_certificate: Some(certificate), ..self.spec().clone() };
-        let mut pool = Self::new(spec, Arc::clone(&self.dialer.options));
-        pool.dialer.counters = Arc::clone(&self.dialer.counters);
-        pool.breaker = Arc::clone(&self.breaker);
-        pool
     }
 
     pub(super) fn spec(&self) -> &TransportSpec {
