@@ -68,12 +68,12 @@ pub struct Config {
     pub proxies: ProxyEnvironment,
     /// Programs that clusters may run for their credentials.
     pub exec: ExecPolicy,
-    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
-    pub konnectivity: Option<ProxyServerConfig>,
     /// How members are looked after.
     pub health: HealthConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
     pub response_header_timeout: Option<Duration>,
+    /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
+    pub konnectivity: Option<ProxyServerConfig>,
     /// How much may be under way at once, and for how long.
     pub limits: LimitsConfig,
     /// How long `/readyz` fails before the socket closes.
@@ -153,9 +153,9 @@ struct Common {
     exec: ExecPolicy,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
-    konnectivity: Option<ProxyServerConfig>,
     health: HealthConfig,
     response_header_timeout: Option<Duration>,
+    konnectivity: Option<ProxyServerConfig>,
     limits: LimitsConfig,
 }
 

@@ -59,6 +59,7 @@ impl Keepalive {
                 self.listen();
                 if let Some(pause) = self.again {
                     self.quiet = true;
+                    self.silent = true;
                     self.heard.store(false, Ordering::Relaxed);
                     self.timer.as_mut().reset(Instant::now() + pause);
                 }

@@ -253,8 +253,8 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
 
 fn index(config: &Config, gateway: &Gateway) -> Index {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
-    let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
     let response_header_timeout = config.response_header_timeout;
+    let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
     let transport =
         TransportOptions { addresses, konnectivity, response_header_timeout, ..TransportOptions::default() };
     if !config.proxies.is_empty() {

@@ -7,8 +7,8 @@ use clap::{ArgAction, Args};
 
 mod audit;
 mod common;
-mod konnectivity;
 mod health;
+mod konnectivity;
 mod limits;
 mod standalone;
 

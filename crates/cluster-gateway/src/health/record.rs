@@ -74,7 +74,7 @@ impl HealthRecorder {
             if let (Some(result), Some(recorded)) =
                 (written.remove(&member.cluster.name), &mut member.recorded)
             {
-                recorded.ended(result);
+                recorded.ended(&result);
             }
             if !held {
                 // Another writes now; what it has written is read when this one does again.
@@ -157,7 +157,7 @@ impl HealthRecorder {
 }
 
 impl Recorded {
-    fn ended(&mut self, result: Result<(), WriteError>) {
+    fn ended(&mut self, result: &Result<(), WriteError>) {
         self.pending = match result {
             Ok(()) => None,
             // The next look knows the Secret as it is by then, or that it is gone.

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::usage::Usage;
-use super::{HANDSHAKE_TIMEOUT, Handler, MAX_HEADER_BYTES, MAX_HEADERS, Stream};
+use super::{HANDSHAKE_TIMEOUT, Handler, MAX_HEADER_BYTES, Stream};
 use crate::authn::Connection;
 use crate::body::{Body, Sending};
 use crate::io::Coalesced;
@@ -85,11 +85,7 @@ pub(super) async fn serve<H: Handler>(
         });
         match next.await {
             Next::Request(Some(accepted)) => {
-                let (request, mut respond) = accepted?;
-                if request.headers().keys_len() > MAX_HEADERS {
-                    refuse(&mut respond);
-                    continue;
-                }
+                let (request, respond) = accepted?;
                 let (handler, connection, open) =
                     (Arc::clone(&handler), Arc::clone(connection), usage.open());
                 tokio::spawn(async move {
@@ -106,15 +102,6 @@ pub(super) async fn serve<H: Handler>(
             Next::Request(None) | Next::Gone => return Ok(()),
         }
     }
-}
-
-/// The answer to more kinds of headers than HTTP/1.1 may bring. A map of headers that is fuller than full panics, and ours
-/// go into the same map.
-fn refuse(respond: &mut SendResponse<Bytes>) {
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    // Fails only for a client that has left.
-    let _ = respond.send_response(response, true);
 }
 
 async fn wanted_end(connection: &Connection, usage: &Usage, drain: &CancellationToken) {

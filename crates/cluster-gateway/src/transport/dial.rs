@@ -13,7 +13,7 @@ use super::proxy::Tunnels;
 use super::stream::{Socket, Stream};
 use super::tcp::Addresses;
 use super::tls::Tls;
-use super::{TransportError, TransportOptions, TransportSpec};
+use super::{TransportError, TransportOptions, TransportSpec, tcp};
 
 /// How much is read from a socket at once.
 pub(super) const READ_BUFFER: usize = 16 * 1024;
@@ -96,7 +96,9 @@ impl Dialer {
             (Route::Direct, _) => {
                 let target = (endpoint.host.as_str(), endpoint.port);
                 let dial = self.addresses.connect(target, options.manner(Instant::now() + limit));
-                dial.await.map(Hop::Tcp)?
+                let stream = dial.await?;
+                tcp::limit_unacknowledged(&stream, Some(options.unacknowledged_timeout));
+                Hop::Tcp(stream)
             }
             (Route::Proxy(proxy), _) => {
                 return self.tunnels.open(proxy, endpoint, &self.addresses, options).await;

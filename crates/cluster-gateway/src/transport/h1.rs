@@ -90,7 +90,7 @@ pub(super) async fn send(
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     address(&mut request, pool.host());
-    let limit = pool.header_timeout(request.extensions());
+    let limit = pool.options().header_timeout(request.extensions());
     let repeatable = connection.used && request.method().is_safe();
     let copy = if repeatable { copy(&request) } else { None };
     let answer = pool.within_header_timeout(limit, connection.sender.try_send_request(request)).await?;

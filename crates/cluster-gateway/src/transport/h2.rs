@@ -182,7 +182,7 @@ pub(super) async fn send(
     let (mut head, body) = request.into_parts();
     address(&mut head, pool.scheme(), pool.authority());
     let end = http_body::Body::is_end_stream(&body);
-    let limit = pool.header_timeout(&head.extensions);
+    let limit = pool.options().header_timeout(&head.extensions);
     let copy = head.clone();
     let state = Arc::clone(&slot.0.state);
     let broken = |error: ::h2::Error| match state.silent.load(Ordering::Relaxed) {

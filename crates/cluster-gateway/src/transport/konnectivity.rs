@@ -238,12 +238,7 @@ impl Target {
         // The operator has named the server, so it may be anywhere. The limit is that of the whole dial.
         let anywhere = AddressPolicy { allow_loopback: true };
         let (addresses, resolver) = (&self.lookups.addresses, &self.lookups.resolver);
-        let manner = Manner {
-            deadline: Instant::now() + DIAL_TIMEOUT,
-            unacknowledged: UNACKNOWLEDGED_TIMEOUT,
-            policy: anywhere,
-            resolver,
-        };
+        let manner = Manner { deadline: Instant::now() + DIAL_TIMEOUT, policy: anywhere, resolver };
         let target = (self.host.as_str(), self.port);
         let socket = addresses
             .connect(target, manner)
@@ -260,8 +255,6 @@ impl Target {
     }
 }
 
-/// The server may stop reading for a while when one of its clients does.
-const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 /// Finding the proxy server and connecting to it.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -118,8 +118,8 @@ mod tests {
 
     fn limit(patient: &Patient) -> Option<Duration> {
         let Stream::Plain(socket) = &patient.stream else { panic!("not encrypted") };
-        let Hop::Tcp(socket) = socket.get_ref() else { unreachable!() };
-        SockRef::from(socket).tcp_user_timeout().unwrap().filter(|limit| !limit.is_zero())
+        let Hop::Tcp(stream) = socket.get_ref() else { panic!("not a tunnel") };
+        SockRef::from(stream).tcp_user_timeout().unwrap().filter(|limit| !limit.is_zero())
     }
 
     #[tokio::test]

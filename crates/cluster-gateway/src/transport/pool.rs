@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use http::uri::{Authority, Scheme};
-use http::{Extensions, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -19,7 +19,7 @@ use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
 use super::options::{Counters, OpenConnection};
 use super::released::Released;
-use super::{Failure, LongRunning, TransportError, TransportOptions, TransportSpec, h1, h2};
+use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
@@ -145,12 +145,6 @@ impl Pool {
         if error.of_connection() {
             self.breaker.failed(&error.to_string());
         }
-    }
-
-    /// How long to wait for the head of an answer to this request.
-    pub(super) fn header_timeout(&self, extensions: &Extensions) -> Option<Duration> {
-        let limit = self.options().response_header_timeout;
-        limit.filter(|_| extensions.get::<LongRunning>().is_none())
     }
 
     /// Waits for the head of an answer.

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::dial::READ_BUFFER;
 use super::hop::{Hop, Route};
 use super::stream::Socket;
-use super::tcp::Addresses;
+use super::tcp::{Addresses, limit_unacknowledged};
 use super::tls::Tls;
 use super::{Endpoint, Peer, TransportError, TransportOptions, TransportSpec, Verification};
 
@@ -138,6 +138,7 @@ impl Tunnels {
             .connect((&proxy.host, proxy.port), options.manner(deadline))
             .await
             .map_err(|error| TransportError::Dial(format!("proxyconnect tcp: {error}")))?;
+        limit_unacknowledged(&socket, Some(options.unacknowledged_timeout));
         let tunnel = self.agree(proxy, target, socket, options);
         match timeout_at(deadline, tunnel).await {
             Ok(tunnel) => tunnel.map_err(failed),

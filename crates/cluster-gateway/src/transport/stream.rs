@@ -4,11 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 use super::hop::Hop;
+use super::tcp;
 
 /// A first hop, read in large pieces.
 pub(super) type Socket = BufReader<Hop>;
@@ -25,14 +25,14 @@ pub(super) enum Stream {
 impl Stream {
     /// From now on the peer may leave unread, and so unacknowledged, what it is sent.
     pub(super) fn wait_for_reader(&self) {
-        let hop = match self {
+        let socket = match self {
             Self::Plain(socket) => socket.get_ref(),
             Self::Tls(tls) => tls.get_ref().0.get_ref(),
         };
-        // A tunnel's own connection is the konnectivity server's, which is pinged.
-        let Hop::Tcp(socket) = hop else { return };
-        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(None) {
-            tracing::debug!(%error, "a connection keeps its limit for unacknowledged data");
+        match socket {
+            Hop::Tcp(stream) => tcp::limit_unacknowledged(stream, None),
+            Hop::Proxy(stream) => tcp::limit_unacknowledged(stream.get_ref().0, None),
+            Hop::Tunnel(_) => {}
         }
     }
 }

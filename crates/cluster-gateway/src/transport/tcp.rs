@@ -28,8 +28,6 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::
 pub(super) struct Manner<'m> {
     /// When look-up and connect must be through.
     pub(super) deadline: Instant,
-    /// How long data may stay unacknowledged before the kernel gives the connection up.
-    pub(super) unacknowledged: Duration,
     /// Which addresses may be dialled.
     pub(super) policy: AddressPolicy,
     /// Who looks names up.
@@ -143,17 +141,22 @@ async fn dial(address: SocketAddr, manner: Manner<'_>) -> Result<TcpStream, Tran
         .await
         .map_err(|_| TransportError::connect_timeout(address))?
         .map_err(|error| TransportError::connect(address, &error))?;
-    prepare(&stream, manner.unacknowledged).map_err(|error| TransportError::connect(address, &error))?;
+    prepare(&stream).map_err(|error| TransportError::connect(address, &error))?;
     Ok(stream)
 }
 
-fn prepare(stream: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (time, interval, retries) = KEEPALIVE;
     let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(unacknowledged))
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// How long data may stay unacknowledged before the kernel ends the connection; `None`: as long as it does by itself.
+pub(super) fn limit_unacknowledged(stream: &TcpStream, limit: Option<Duration>) {
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(limit) {
+        tracing::debug!(%error, "the limit for unacknowledged data stays as it is");
+    }
 }
 
 #[cfg(test)]
