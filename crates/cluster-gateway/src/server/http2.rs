@@ -114,12 +114,16 @@ async fn wanted_end(connection: &Connection, usage: &Usage, drain: &Cancellation
 
 /// Sends what `answer` comes to, unless the client goes away first.
 async fn send(answer: impl Future<Output = Response<Body>>, mut respond: SendResponse<Bytes>) {
-    let mut answer = pin!(answer);
-    let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
-        Poll::Ready(response) => Poll::Ready(Some(response)),
-        Poll::Pending => poll_left(&mut respond, cx),
-    });
-    let Some(response) = response.await else { return };
+    let response = {
+        // Gone with this block: a body may take hours, or be one that the client never reads.
+        let mut answer = pin!(answer);
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => poll_left(&mut respond, cx),
+        })
+        .await
+    };
+    let Some(response) = response else { return };
     let (mut head, body) = response.into_parts();
     let end = http_body::Body::is_end_stream(&body);
     if let (false, Some(length)) = (end, http_body::Body::size_hint(&body).exact()) {

@@ -86,8 +86,6 @@ fn unfolding() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_258_a_member_s_flood_ends_its_own_requests() {
-    let besieged = Besieged::start().await;
-    let mut bystander = Bystander::of(&besieged.world).await;
     let endless = |stream: u32| {
         let piece = frame(CONTINUATION, 0, stream, &[]);
         [frame(HEADERS, 0, stream, STATUS_200), piece.repeat(10_000)].concat()
@@ -100,6 +98,9 @@ async fn rule_258_a_member_s_flood_ends_its_own_requests() {
         ("a push", &|stream| frame(PUSH_PROMISE, END_HEADERS, stream, &[&[0, 0, 0, 2], STATUS_200].concat())),
     ];
     for (name, attack) in attacks {
+        // Another each time: a member that fails too often is no longer asked.
+        let besieged = Besieged::start().await;
+        let mut bystander = Bystander::of(&besieged.world).await;
         let (mut connection, stream, asking) = besieged.ask().await;
         let _ = connection.bytes(&attack(stream)).await;
         let (status, body) = timeout(Duration::from_secs(20), asking).await.expect(name).unwrap();
