@@ -27,8 +27,6 @@ const SUSPECTS_AT_ONCE: usize = 4;
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The most that it is doubled to.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// How old a credential is at least before a member's 401 makes the program run again.
-const LEAST_AGE: Duration = Duration::from_secs(10);
 /// How often one request waits for a program whose credential is then no longer good.
 const MOST_RUNS: usize = 3;
 
@@ -41,11 +39,18 @@ pub struct ExecPolicy {
     pub environment: Vec<(String, String)>,
     /// How long one run may take, waiting for a place included. Default 30 s.
     pub timeout: Duration,
+    /// How old a credential is at least before a member's 401 makes the program run again. Default 10 s.
+    pub least_age: Duration,
 }
 
 impl Default for ExecPolicy {
     fn default() -> Self {
-        Self { commands: Vec::new(), environment: Vec::new(), timeout: Duration::from_secs(30) }
+        Self {
+            commands: Vec::new(),
+            environment: Vec::new(),
+            timeout: Duration::from_secs(30),
+            least_age: Duration::from_secs(10),
+        }
     }
 }
 
@@ -196,7 +201,7 @@ impl ExecCredential {
         let state = self.state.load();
         let current = state.issued.as_ref().is_some_and(|issued| Arc::ptr_eq(issued, used));
         let now = Instant::now();
-        if current && used.since + LEAST_AGE <= now && state.resting(now).is_none() {
+        if current && used.since + self.plugins.policy.least_age <= now && state.resting(now).is_none() {
             tracing::info!(
                 program = %self.config.command.display(),
                 cluster = self.config.cluster,

@@ -27,6 +27,7 @@ fn policy() -> ExecPolicy {
         commands: vec!["/bin/sh".into()],
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         timeout: Duration::from_secs(20),
+        ..ExecPolicy::default()
     }
 }
 
@@ -430,7 +431,7 @@ async fn a_401_makes_the_program_run_again_once_and_not_for_what_is_new() {
     let new = credential.obtain().await.unwrap();
     credential.refused(&new);
     let issued = answered(&json!({"token": "old"})).unwrap();
-    let old = Arc::new(Issued { since: Instant::now() - LEAST_AGE, ..issued });
+    let old = Arc::new(Issued { since: Instant::now() - policy().least_age, ..issued });
     credential.refused(&old);
     assert!(credential.running.lock().unwrap().is_none(), "neither what is new nor what is no longer used");
     credential.state.store(Arc::new(State { issued: Some(Arc::clone(&old)), failure: None }));

@@ -1,6 +1,7 @@
 //! Clusters whose credential a program gives, and clusters behind a proxy, in a whole server.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cluster_gateway::credential::ExecPolicy;
 use k8s_openapi::ByteString;
@@ -123,6 +124,27 @@ async fn rule_178_rule_273_a_program_that_fails_closes_its_cluster_only_and_says
     assert!(message.contains("exit status: 7") && message.contains("the session has expired"), "{message}");
     assert_eq!(caller.get(&format!("{}/plain", path("m"))).await.status, 200);
     assert!(world.member.recorder.requests().iter().all(|request| request.target == "/plain"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_401_of_the_member_makes_the_program_give_another_credential() {
+    let world = world(ExecPolicy { least_age: Duration::ZERO, ..allowed() }).await;
+    let file = world.hub.dir().join("answer");
+    register(&world, "dynamic", &says(&file, &json!({"token": "refused"})));
+    let caller = world.masters();
+    assert_eq!(known(&caller, "dynamic").await.status, 200);
+    let answer = caller.get(&format!("{}/status/403", path("dynamic"))).await;
+    assert_eq!((answer.status, runs(&file)), (403, 1), "only a 401 says that");
+    says(&file, &json!({"token": "renewed"}));
+    let answer = caller.get(&format!("{}/status/401", path("dynamic"))).await;
+    assert_eq!(answer.status, 401, "the client sees it");
+    until(|| async {
+        caller.get(&format!("{}/echo", path("dynamic"))).await;
+        let seen = world.member.recorder.requests().pop().unwrap();
+        seen.headers["authorization"] == "Bearer renewed"
+    })
+    .await;
+    assert_eq!(runs(&file), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
