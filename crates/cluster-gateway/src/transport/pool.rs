@@ -54,11 +54,10 @@ pub(super) enum Lease {
 
 impl Pool {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        let text = spec.endpoint.authority();
         // The registry has parsed the endpoint out of a URL. Should it not be an authority, no request must get
         // anywhere: `.invalid` is a host that never exists.
-        let authority =
-            Authority::try_from(text).unwrap_or_else(|_| Authority::from_static("member.invalid"));
+        let authority = Authority::try_from(spec.endpoint.authority())
+            .unwrap_or_else(|_| Authority::from_static("member.invalid"));
         let host = HeaderValue::from_str(authority.as_str())
             .unwrap_or_else(|_| HeaderValue::from_static("member.invalid"));
         Self {

@@ -90,7 +90,7 @@ async fn rule_242_silence_is_pinged_once_and_then_no_more_often_than_servers_bea
     let begun = Instant::now();
     sleep(Duration::from_secs(660)).await;
     let after = |pings: Vec<Instant>| pings.iter().map(|at| (*at - begun).as_secs()).collect::<Vec<_>>();
-    assert_eq!(after(server.pings()), [40, 345, 650], "the first time after 20 s without a byte");
+    assert_eq!(after(server.pings()), [30, 335, 640], "the first time after 20 to 30 s without a byte");
     // Whoever speaks is listened to as closely as at first.
     server.send(SETTINGS, 0, &[]).await;
     sleep(Duration::from_secs(60)).await;
@@ -102,7 +102,7 @@ async fn rule_242_silence_is_pinged_once_and_then_no_more_often_than_servers_bea
 async fn rule_242_a_server_that_answers_no_ping_is_given_up_with_all_tunnels() {
     let (_server, connection) = Server::start(false).await;
     let mut channel = connection.open().await.unwrap();
-    sleep(Duration::from_secs(54)).await;
+    sleep(Duration::from_secs(44)).await;
     assert!(connection.is_usable());
     sleep(Duration::from_secs(2)).await;
     assert!(!connection.is_usable());
