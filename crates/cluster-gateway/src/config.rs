@@ -10,12 +10,14 @@ use std::time::Duration;
 mod certificate;
 mod audit;
 mod compat;
+mod exec;
 mod gates;
 mod health;
 mod hub;
 mod konnectivity;
 mod limits;
 mod options;
+mod proxies;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
@@ -29,11 +31,12 @@ use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};
 use crate::authz::{AuthorizationConfig, Policy, RbacConfig};
 use crate::certificate::CertificateConfig;
+use crate::credential::ExecPolicy;
 use crate::health::HealthConfig;
 use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::limits::LimitsConfig;
-use crate::registry::ClustersDirectory;
+use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::server::TlsFiles;
 use crate::transport::ProxyServerConfig;
 
@@ -61,6 +64,10 @@ pub struct Config {
     pub allow_insecure_clusters: bool,
     /// Whether clusters may be on a loopback address.
     pub allow_loopback_clusters: bool,
+    /// Proxies on the way to clusters whose Secret names none.
+    pub proxies: ProxyEnvironment,
+    /// Programs that clusters may run for their credentials.
+    pub exec: ExecPolicy,
     /// How members are looked after.
     pub health: HealthConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
@@ -142,6 +149,8 @@ struct Common {
     tls: Option<TlsFiles>,
     authorization: AuthorizationConfig,
     gates: FeatureGates,
+    proxies: ProxyEnvironment,
+    exec: ExecPolicy,
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
     health: HealthConfig,
@@ -171,6 +180,8 @@ impl Common {
             health: health::resolve(&options.health, &gates, mistakes),
             response_header_timeout: Some(limit).filter(|limit| !limit.is_zero()),
             gates,
+            proxies: proxies::proxies(mistakes),
+            exec: exec::policy(options, mistakes),
             audit: audit::resolve(&options.audit, mistakes),
             identity: identity(options, mistakes),
             konnectivity: konnectivity::proxy_server(&options.konnectivity, mistakes),

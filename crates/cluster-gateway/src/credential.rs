@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use rustls::sign::CertifiedKey;
 
+mod exec;
 mod facts;
 
+pub use exec::{ClusterInfo, ExecConfig, ExecCredential, ExecPlugins, ExecPolicy, Issued};
 pub use facts::CredentialFacts;
 
 /// A cluster's credential, ready for use.
@@ -17,6 +19,8 @@ pub enum Credential {
     Token(HeaderValue),
     /// A client certificate; it belongs to the connection, not to the request.
     X509(ClientCertificate),
+    /// Whatever a program gives, asked for when it is needed.
+    Exec(Arc<ExecCredential>),
 }
 
 /// A client certificate and its key.
@@ -76,6 +80,10 @@ impl Credential {
     /// # Errors
     /// [`CredentialError::Missing`], [`CredentialError::Pki`].
     pub fn x509(certificate: &[u8], key: &[u8]) -> Result<Self, CredentialError> {
+        Self::certificate(certificate, key).map(Self::X509)
+    }
+
+    fn certificate(certificate: &[u8], key: &[u8]) -> Result<ClientCertificate, CredentialError> {
         use sha2::{Digest, Sha256};
         for (name, value) in [("tls.crt", certificate), ("tls.key", key)] {
             if value.is_empty() {
@@ -88,16 +96,17 @@ impl Credential {
         let fingerprint =
             Sha256::new().chain_update(certificate).chain_update([0]).chain_update(key).finalize().into();
         let key = crate::pki::certified_key(certificate, key).map_err(pki("tls.key"))?;
-        Ok(Self::X509(ClientCertificate { pem: certificate.into(), key, fingerprint }))
+        Ok(ClientCertificate { pem: certificate.into(), key, fingerprint })
     }
 
-    /// Puts the credential on a request, over whatever stands there (rules 84, 162).
+    /// Puts the credential on a request, over whatever stands there (rules 84, 162). Of one that comes from a program
+    /// there is nothing here; see [`Issued::attach`].
     pub fn attach(&self, headers: &mut HeaderMap) {
         match self {
             Self::Token(value) => {
                 headers.insert(header::AUTHORIZATION, value.clone());
             }
-            Self::X509(_) => {
+            Self::X509(_) | Self::Exec(_) => {
                 headers.remove(header::AUTHORIZATION);
             }
         }
@@ -109,15 +118,16 @@ impl Credential {
         match (self, other) {
             (Self::Token(own), Self::Token(other)) => own == other,
             (Self::X509(own), Self::X509(other)) => own == other,
+            (Self::Exec(own), Self::Exec(other)) => Arc::ptr_eq(own, other),
             _ => false,
         }
     }
 
-    /// The client certificate, if the credential is one.
+    /// The client certificate, if the credential is one that the Secret holds.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         match self {
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Exec(_) => None,
             Self::X509(certificate) => Some(certificate),
         }
     }
@@ -128,6 +138,7 @@ impl fmt::Debug for Credential {
         f.write_str(match self {
             Self::Token(_) => "Token",
             Self::X509(_) => "X509",
+            Self::Exec(_) => "Exec",
         })
     }
 }

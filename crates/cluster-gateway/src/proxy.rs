@@ -13,7 +13,7 @@ use crate::authz::Permit;
 use crate::body::{Body, Observer};
 use crate::identity;
 use crate::limits::Place;
-use crate::registry::Upstream;
+use crate::registry::{Upstream, Way};
 use crate::request::ProxyTarget;
 use crate::status::Error;
 use crate::transport::LongRunning;
@@ -63,7 +63,7 @@ impl std::fmt::Debug for Exchange<'_> {
 /// [`Error::BadRequest`] for a query that cannot be read in one way only; [`Error::Loop`] if the request has been here
 /// before; otherwise what the member or the way to it
 /// did wrong: [`Error::Dial`], [`Error::Member`], [`Error::MemberTimeout`], [`Error::InvalidUpgradeResponse`],
-/// [`Error::TooManyRequests`].
+/// [`Error::TooManyRequests`], [`Error::ClusterUnusable`].
 pub async fn forward(
     exchange: Exchange<'_>,
     parts: Parts,
@@ -71,12 +71,18 @@ pub async fn forward(
     peer: SocketAddr,
 ) -> Result<Response<Body>, Error> {
     let target = exchange.permit.target();
+    let way = exchange
+        .upstream
+        .way()
+        .await
+        .map_err(|reason| Error::ClusterUnusable { cluster: target.path.cluster.clone(), reason })?;
     let outbound = Outbound {
         cluster: &target.path.cluster,
         method: &target.method,
         path: &target.path.path,
         query: target.query(),
-        upstream: exchange.upstream,
+        base_path: &exchange.upstream.base_path,
+        way,
         identity: &exchange.identity,
         hop: exchange.hop,
     };
@@ -92,7 +98,7 @@ pub async fn forward(
 }
 
 /// Where a request goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Outbound<'o> {
     /// Name of the cluster, for messages.
     cluster: &'o str,
@@ -101,7 +107,8 @@ struct Outbound<'o> {
     path: &'o str,
     /// Query, escaped, as the client wrote it.
     query: Option<&'o str>,
-    upstream: &'o Upstream,
+    base_path: &'o str,
+    way: Way<'o>,
     identity: &'o identity::Exchange<'o>,
     hop: &'o Hop,
 }
@@ -113,7 +120,8 @@ impl Outbound<'_> {
             request.extensions_mut().insert(LongRunning);
         }
         let response =
-            self.upstream.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
+            self.way.transport.send(request).await.map_err(|error| error.into_status(self.cluster))?;
+        self.way.answered(response.status());
         if response.status().is_informational() {
             // Nobody asked to leave HTTP.
             return Err(Error::InvalidUpgradeResponse(response.status()));
@@ -125,14 +133,14 @@ impl Outbound<'_> {
     /// (rule 157).
     fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
         let mut request = Request::new(body.filtering_trailers(headers::strip_request_trailers));
-        *request.uri_mut() = uri::upstream(&self.upstream.base_path, self.path, self.query)?;
+        *request.uri_mut() = uri::upstream(self.base_path, self.path, self.query)?;
         *request.method_mut() = self.method.clone();
         let mut headers = parts.headers;
         headers::strip_request(&mut headers);
         headers::append_forwarded_for(&mut headers, peer.ip());
         self.hop.mark(&mut headers, self.cluster)?;
         self.identity.apply(&mut headers)?;
-        self.upstream.credential.attach(&mut headers);
+        self.way.attach(&mut headers);
         *request.headers_mut() = headers;
         Ok(request)
     }

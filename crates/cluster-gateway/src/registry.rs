@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 mod cluster;
+mod credentials;
+mod data;
 mod directory;
 mod entry;
 mod history;
@@ -16,10 +18,13 @@ mod index;
 mod managed_cluster;
 mod ocm;
 mod parse;
+mod proxy_environment;
+mod proxy_url;
 mod snapshot;
 mod source;
+mod upstream;
 
-pub use cluster::{Cluster, Unusable, Upstream};
+pub use cluster::{Cluster, Unusable};
 pub use directory::{ClustersDirectory, Contexts, DirectorySource};
 pub use entry::Entry;
 pub use history::{Change, History, Numbering, Position, TooOld};
@@ -27,8 +32,10 @@ pub use index::{Index, Listing};
 pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
 pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
+pub use proxy_environment::ProxyEnvironment;
 pub use snapshot::Snapshot;
 pub use source::SecretSource;
+pub use upstream::{Certified, Upstream, Way};
 
 use crate::status::Error;
 

@@ -23,6 +23,7 @@ use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
+use crate::credential::ExecPlugins;
 use crate::gateway::Gateway;
 use crate::identity::{IdentityPassing, Webhooks};
 use crate::limits::Limits;
@@ -256,9 +257,16 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
     let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
     let transport =
         TransportOptions { addresses, konnectivity, response_header_timeout, ..TransportOptions::default() };
+    if !config.proxies.is_empty() {
+        tracing::info!(
+            "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"
+        );
+    }
     let policy = ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
+        proxies: config.proxies.clone(),
+        exec: Arc::new(ExecPlugins::new(config.exec.clone())),
         transport: Arc::new(transport),
         webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
     };

@@ -32,6 +32,7 @@ mod options;
 mod patient;
 mod peer;
 mod pool;
+mod proxy;
 mod released;
 mod resolve;
 mod stream;
@@ -48,6 +49,7 @@ pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SE
 pub use options::{Counters, TlsBasis, TransportOptions};
 pub use peer::Peer;
 use pool::{Lease, Pool, Tries};
+pub use proxy::{ProxyLogin, ProxyProtocol, ProxySpec};
 pub use resolve::{Lookup, Resolver};
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
@@ -129,6 +131,14 @@ impl Transport {
     #[must_use]
     pub fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
         Self { pool: Arc::new(Pool::new(spec, options)), condition: ArcSwapOption::empty() }
+    }
+
+    /// One to the same member under another client certificate, without connections. What is counted, and whether the
+    /// member can be reached, is that of both; what a probe finds is kept here only.
+    #[must_use]
+    pub fn with_client_certificate(&self, certificate: ClientCertificate) -> Self {
+        let pool = Arc::new(self.pool.with_client_certificate(certificate));
+        Self { pool, condition: ArcSwapOption::empty() }
     }
 
     /// What makes its connections reusable.

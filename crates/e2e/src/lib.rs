@@ -17,6 +17,7 @@ pub mod kubectl;
 pub mod pki;
 pub mod pods;
 pub mod process;
+pub mod proxies;
 pub mod registration;
 pub mod running;
 pub mod scratch;

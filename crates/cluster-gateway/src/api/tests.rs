@@ -232,6 +232,7 @@ fn cluster(name: &str, credential_type: CredentialType, created: &str) -> Cluste
         proxy_url: None,
         credential_facts: facts,
         upstream: Ok(Upstream {
+            certified: None,
             origin: "https://127.0.0.1:16444".to_owned(),
             base_path: String::new(),
             credential,

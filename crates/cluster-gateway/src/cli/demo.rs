@@ -18,12 +18,13 @@ use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
 use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
+use crate::credential::ExecPolicy;
 use crate::health::HealthConfig;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
 use crate::record::{Recorder, Served};
-use crate::registry::ClustersDirectory;
+use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::serve::Server;
 
 /// Names of the simulated clusters.
@@ -156,6 +157,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        proxies: ProxyEnvironment::default(),
+        exec: ExecPolicy::default(),
         konnectivity: None,
         limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,

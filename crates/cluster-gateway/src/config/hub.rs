@@ -56,6 +56,8 @@ impl Config {
                 list_control_plane: options.virtual_clutser_with_control_plane,
             }),
             gates: common.gates,
+            proxies: common.proxies,
+            exec: common.exec,
             audit: common.audit,
             health: common.health,
             response_header_timeout: common.response_header_timeout,

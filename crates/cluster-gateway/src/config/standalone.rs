@@ -24,7 +24,8 @@ impl Config {
         let files =
             [("--token-auth-file", &options.token_auth_file), ("--oidc-ca-file", &options.oidc.oidc_ca_file)];
         check_files(&files, &mut mistakes);
-        let clusters = options.data.clusters();
+        let mut clusters = options.data.clusters();
+        clusters.allow_exec = !common.exec.commands.is_empty();
         check_directory("--clusters-dir", &clusters.directory, &mut mistakes);
         if let Some(directory) = &options.rbac_dir {
             check_directory("--rbac-dir", directory, &mut mistakes);
@@ -55,6 +56,8 @@ impl Config {
             }),
             authorization: common.authorization,
             gates: common.gates,
+            proxies: common.proxies,
+            exec: common.exec,
             audit: common.audit,
             health: common.health,
             response_header_timeout: common.response_header_timeout,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
-use crate::registry::Upstream;
+use crate::registry::{Upstream, Way};
 use crate::transport::TransportError;
 
 /// Bytes of an answer that are read: so many that its connection can be used again.
@@ -33,23 +33,28 @@ pub(super) struct Finding {
 /// Asks a member whether it is ready, over the connections that its requests use. `None`: it was not asked, because another
 /// request is being tried.
 pub(super) async fn probe(upstream: &Upstream, limit: Duration, version: bool) -> Option<Finding> {
+    let way = match timeout(limit, upstream.way()).await {
+        Ok(Ok(way)) => way,
+        Ok(Err(reason)) => return Some(failed(reason, None)),
+        Err(_) => return Some(failed(format!("no credential from its program within {limit:?}"), None)),
+    };
     let transport = &upstream.transport;
     if transport.opened().is_some() {
         transport.let_one_through();
     }
-    let Ok(finding) = timeout(limit, ask(upstream, version)).await else {
+    let Ok(finding) = timeout(limit, ask(upstream, &way, version)).await else {
         transport.gave_up(limit);
         return Some(failed(format!("no answer to a probe within {limit:?}"), None));
     };
     finding
 }
 
-async fn ask(upstream: &Upstream, version: bool) -> Option<Finding> {
+async fn ask(upstream: &Upstream, way: &Way<'_>, version: bool) -> Option<Finding> {
     let mut finding = None;
     // Servers older than Kubernetes 1.16 have no /readyz.
     for path in ["/readyz", "/healthz"] {
         let begun = Instant::now();
-        let answer = match send(upstream, path).await {
+        let answer = match send(upstream, way, path).await {
             Ok(answer) => answer,
             Err(TransportError::Open { .. }) => return None,
             Err(error) => return Some(failed(error.to_string(), None)),
@@ -64,7 +69,7 @@ async fn ask(upstream: &Upstream, version: bool) -> Option<Finding> {
     }
     let mut finding = finding?;
     if version && finding.ready.is_ok() {
-        finding.version = ask_version(upstream).await;
+        finding.version = ask_version(upstream, way).await;
     }
     Some(finding)
 }
@@ -100,31 +105,33 @@ fn words(body: &[u8]) -> String {
     plain.take(MOST_WORDS).collect::<String>().trim().to_owned()
 }
 
-async fn ask_version(upstream: &Upstream) -> Option<String> {
+async fn ask_version(upstream: &Upstream, way: &Way<'_>) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Version {
         git_version: String,
     }
-    let answer = send(upstream, "/version").await.ok()?;
+    let answer = send(upstream, way, "/version").await.ok()?;
     let body = read(answer).await;
     let Version { git_version } = serde_json::from_slice(&body).ok()?;
     let sound = git_version.len() <= MOST_VERSION && git_version.bytes().all(|byte| byte.is_ascii_graphic());
     sound.then_some(git_version)
 }
 
-async fn send(upstream: &Upstream, path: &str) -> Result<Response<Body>, TransportError> {
+async fn send(upstream: &Upstream, way: &Way<'_>, path: &str) -> Result<Response<Body>, TransportError> {
     let mut headers = HeaderMap::new();
     let user_agent = concat!("cluster-gateway/", env!("CARGO_PKG_VERSION"), " (health)");
     headers.insert(header::USER_AGENT, HeaderValue::from_static(user_agent));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    upstream.credential.attach(&mut headers);
+    way.attach(&mut headers);
     let mut request = Request::new(Body::empty());
     *request.method_mut() = Method::GET;
     // The base path has been parsed out of a URL.
     *request.uri_mut() = format!("{}{path}", upstream.base_path).parse().unwrap_or_default();
     *request.headers_mut() = headers;
-    upstream.transport.send(request).await
+    let answer = way.transport.send(request).await?;
+    way.answered(answer.status());
+    Ok(answer)
 }
 
 /// What can be had of a body; nothing if it is too long or breaks off.

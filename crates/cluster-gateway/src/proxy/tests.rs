@@ -9,6 +9,7 @@ mod upgrades;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::request;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -43,6 +44,7 @@ fn upstream(member: &FakeMember) -> Upstream {
         base_path: String::new(),
         credential: Credential::token(b"member-token").expect("a token"),
         insecure: false,
+        certified: None,
         transport: Arc::new(Transport::new(spec, options)),
     }
 }
@@ -58,7 +60,9 @@ fn outbound<'o>(
     query: Option<&'o str>,
     hop: &'o Hop,
 ) -> Outbound<'o> {
-    Outbound { cluster: "c", method, path, query, upstream, identity: &identity::Exchange::Gateway, hop }
+    let way = upstream.way().now_or_never().expect("no wait").expect("a credential");
+    let (base_path, identity) = (upstream.base_path.as_str(), &identity::Exchange::Gateway);
+    Outbound { cluster: "c", method, path, query, base_path, way, identity, hop }
 }
 
 /// Forwards to `path`; the request's own path does not matter.

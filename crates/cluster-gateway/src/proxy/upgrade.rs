@@ -46,11 +46,12 @@ pub(super) async fn forward(
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, protocol);
     let response = outbound
-        .upstream
+        .way
         .transport
         .upgrade(request)
         .await
         .map_err(|error| dial_error(error).into_status(outbound.cluster))?;
+    outbound.way.answered(response.status());
     match response.status() {
         StatusCode::SWITCHING_PROTOCOLS => Ok(switch(response, client, stream)),
         status if status.as_u16() >= 400 => Ok(refusal(response).map(|body| body.holding(stream.place))),

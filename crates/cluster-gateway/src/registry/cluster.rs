@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use cluster_gateway_client::v1alpha1::{CredentialType, EndpointType};
 
-use super::ManagedCluster;
-use crate::credential::{Credential, CredentialFacts};
+use super::{ManagedCluster, Upstream};
+use crate::credential::CredentialFacts;
 use crate::identity::{RuleError, Rules};
 use crate::limits::InFlight;
 use crate::status::Error;
-use crate::transport::Transport;
 
 /// A cluster. Immutable; a change of its Secret or ManagedCluster makes a new one, which inherits the transport while
 /// the connection data is equal.
@@ -45,7 +44,7 @@ pub struct Cluster {
     pub address: Option<String>,
     /// CA bundle of the Secret or ManagedCluster, PEM.
     pub ca_bundle: Option<Arc<[u8]>>,
-    /// Proxy on the way, as it stands in the Secret.
+    /// Proxy on the way, as it stands in the Secret but for user and password.
     pub proxy_url: Option<String>,
     /// Identity rules of its annotation; `Err`: they cannot be understood, and why (rule 154).
     pub identity_rules: Result<Rules, RuleError>,
@@ -61,21 +60,6 @@ pub struct Cluster {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(pub String);
-
-/// The way to a member.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// `https://host:port`, for the upstream request line.
-    pub origin: String,
-    /// Path prefix of the endpoint, without a trailing slash; may be empty.
-    pub base_path: String,
-    /// What proves the gateway to the member.
-    pub credential: Credential,
-    /// Whether the member's certificate is not verified.
-    pub insecure: bool,
-    /// Its connections.
-    pub transport: Arc<Transport>,
-}
 
 impl Cluster {
     /// A cluster of which there is only a ManagedCluster.

@@ -35,7 +35,8 @@ pub struct ClustersDirectory {
     pub directory: PathBuf,
     /// Which contexts of a kubeconfig become clusters. Default: all.
     pub contexts: Contexts,
-    /// Whether kubeconfigs may name programs to run for a credential. Default: no. Allowed or not, this version runs none.
+    /// Whether kubeconfigs may name programs to run for a credential. Default: no. Allowed or
+    /// not, only those of [`ExecPolicy`](crate::credential::ExecPolicy) are run.
     pub allow_exec: bool,
     /// How often the directory is looked at. Default 1 s.
     pub poll: Duration,

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Cluster, Entry, Unusable, Upstream};
-use crate::credential::{Credential, CredentialFacts};
+use super::credentials::certified;
+use super::data::Data;
+use super::proxy_url::{proxy, without_login};
+use super::{Cluster, Entry, ProxyEnvironment, Unusable, Upstream};
+use crate::credential::{Credential, CredentialFacts, ExecPlugins};
 use crate::identity::{RuleError, Rules, Webhooks};
 use crate::pki;
 use crate::transport::{
-    EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
+    Endpoint, EndpointUrl, Peer, Route, SERVER_NAME, Transport, TransportOptions, TransportSpec, Verification,
 };
 use cluster_gateway_client::v1alpha1::{
     ANNOTATION_INSECURE, ANNOTATION_PROXY_CONFIGURATION, ANNOTATION_TLS_SERVER_NAME, CredentialType,
@@ -23,6 +26,10 @@ pub struct ClusterPolicy {
     /// Whether endpoint and CA of a ManagedCluster go over those of the Secret (`--ocm-integration`, rules 247, 248).
     /// Default: no.
     pub merge_managed_clusters: bool,
+    /// Proxies on the way to clusters whose Secret names none. Default: none.
+    pub proxies: ProxyEnvironment,
+    /// Runs the programs of credentials that come from one. Default: none is allowed.
+    pub exec: Arc<ExecPlugins>,
     /// Timeouts and address rules of every transport.
     pub transport: Arc<TransportOptions>,
     /// What the identity rules of a cluster's annotation may say of webhooks. Default: nothing.
@@ -65,12 +72,13 @@ impl ClusterPolicy {
             resource_version,
             address: data.text("endpoint").ok().flatten(),
             ca_bundle: data.ca_bundle().map(|(_, pem)| kept(previous, pem)),
-            proxy_url: data.text("proxy-url").ok().flatten(),
+            proxy_url: data.text("proxy-url").ok().flatten().map(|url| without_login(&url)),
             credential_facts: CredentialFacts::default(),
             upstream: Err(Unusable(String::new())),
             in_flight: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.in_flight)),
         };
-        let credential = credential(&cluster, &data).map(|credential| same(previous, credential));
+        let credential =
+            self.credential(&cluster, &data, previous).map(|credential| same(previous, credential));
         cluster.credential_facts = credential.as_ref().map(CredentialFacts::of).unwrap_or_default();
         cluster.upstream = match unusable {
             Some(unusable) => Err(unusable),
@@ -102,8 +110,8 @@ impl ClusterPolicy {
         let spec = TransportSpec {
             endpoint: url.endpoint,
             verification,
-            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match route {
-                Route::Direct => None,
+            server_name: cluster.annotations.get(ANNOTATION_TLS_SERVER_NAME).cloned().or(match &route {
+                Route::Direct | Route::Proxy(_) => None,
                 Route::Konnectivity => Some(SERVER_NAME.to_owned()),
             }),
             route,
@@ -112,7 +120,14 @@ impl ClusterPolicy {
         };
         let transport = inherited(previous, &spec)
             .unwrap_or_else(|| Arc::new(Transport::new(spec, Arc::clone(&self.transport))));
-        Ok(Upstream { origin: url.origin, base_path: url.base_path, credential, insecure, transport })
+        Ok(Upstream {
+            certified: certified(&credential, &transport, previous),
+            origin: url.origin,
+            base_path: url.base_path,
+            credential,
+            insecure,
+            transport,
+        })
     }
 
     fn identity_rules(
@@ -131,7 +146,9 @@ impl ClusterPolicy {
 
     fn location(&self, cluster: &Cluster, data: &Data) -> Result<(EndpointUrl, Route), String> {
         if cluster.endpoint_type == EndpointType::Const {
-            return self.endpoint(data).map(|url| (url, Route::Direct));
+            let url = self.endpoint(data)?;
+            let route = self.route(data, &url.endpoint)?;
+            return Ok((url, route));
         }
         if self.transport.konnectivity.is_none() {
             return Err(format!(
@@ -149,6 +166,20 @@ impl ClusterPolicy {
             format!("key \"endpoint\" is missing or empty; expected https://HOST[:PORT]{alternative}")
         })?;
         EndpointUrl::parse(&text).map_err(|error| format!("key \"endpoint\": {error}"))
+    }
+
+    /// Through the proxy that the Secret names, else through that of the environment.
+    fn route(&self, data: &Data, endpoint: &Endpoint) -> Result<Route, String> {
+        let Some(url) = data.text("proxy-url")? else {
+            let proxy = self.proxies.proxy_for(endpoint).cloned();
+            return Ok(proxy.map_or(Route::Direct, |proxy| Route::Proxy(Box::new(proxy))));
+        };
+        let ca = Some(data.bytes("proxy-ca.crt")).filter(|pem| !pem.is_empty());
+        if let Some(pem) = ca {
+            pki::certificates(pem).map_err(|error| format!("key \"proxy-ca.crt\" {error}"))?;
+        }
+        let proxy = proxy(&url, ca.map(Into::into)).map_err(|error| format!("key \"proxy-url\": {error}"))?;
+        Ok(Route::Proxy(Box::new(proxy)))
     }
 
     /// Rules 166 and 167: both the Secret and the operator must say it.
@@ -205,26 +236,6 @@ pub(super) fn own(annotations: BTreeMap<String, String>) -> BTreeMap<String, Str
     annotations.into_iter().filter(|(key, _)| ours(key)).collect()
 }
 
-fn credential(cluster: &Cluster, data: &Data) -> Result<Credential, String> {
-    let kind = cluster.credential_type.ok_or_else(|| {
-        let value = cluster.labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str).unwrap_or_default();
-        format!(
-            "label {LABEL_CREDENTIAL_TYPE} has the unknown value \"{value}\"; expected ServiceAccountToken, \
-             X509Certificate or Dynamic"
-        )
-    })?;
-    match kind {
-        CredentialType::ServiceAccountToken => Credential::token(data.bytes("token")),
-        CredentialType::X509Certificate => Credential::x509(data.bytes("tls.crt"), data.bytes("tls.key")),
-        CredentialType::Dynamic => {
-            return Err(
-                "credentials of type Dynamic (exec plugins) are not supported by this version".to_owned()
-            );
-        }
-    }
-    .map_err(|error| error.to_string())
-}
-
 fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
     if let Some(value) = cluster.labels.get(LABEL_ENDPOINT_TYPE)
         && EndpointType::parse(value).is_none()
@@ -233,33 +244,11 @@ fn check_endpoint_type(cluster: &Cluster) -> Result<(), String> {
             "label {LABEL_ENDPOINT_TYPE} has the unknown value \"{value}\"; expected Const or ClusterProxy"
         ));
     }
-    if cluster.proxy_url.is_some() {
-        return Err("key \"proxy-url\" is not supported by this version".to_owned());
+    if cluster.endpoint_type == EndpointType::ClusterProxy && cluster.proxy_url.is_some() {
+        return Err(format!(
+            "key \"proxy-url\" has no meaning with label {LABEL_ENDPOINT_TYPE}: ClusterProxy, whose agent connects; \
+             remove one of the two"
+        ));
     }
     Ok(())
-}
-
-/// Data of a Secret.
-struct Data(BTreeMap<String, k8s_openapi::ByteString>);
-
-impl Data {
-    fn bytes(&self, key: &str) -> &[u8] {
-        self.0.get(key).map_or(&[], |value| value.0.as_slice())
-    }
-
-    /// A text value without its one trailing newline; `None` if missing or empty.
-    fn text(&self, key: &str) -> Result<Option<String>, String> {
-        let bytes = self.bytes(key);
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("key \"{key}\" is not UTF-8 text"))?;
-        Ok(Some(text.to_owned()))
-    }
-
-    /// `ca.crt`, else `ca` (rule 165).
-    fn ca_bundle(&self) -> Option<(&'static str, &[u8])> {
-        ["ca.crt", "ca"].into_iter().map(|key| (key, self.bytes(key))).find(|(_, value)| !value.is_empty())
-    }
 }

@@ -9,7 +9,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::*;
 use crate::credential::Credential;
-use crate::transport::Verification;
+use crate::transport::{Route, Verification};
 
 mod history;
 mod managed;
@@ -169,12 +169,14 @@ fn every_bad_field_is_named() {
 #[test]
 fn what_is_not_supported_is_refused_instead_of_ignored() {
     for (secret, expected) in [
-        (token_secret(&[("proxy-url", b"http://proxy:3128")]), "proxy-url"),
         (
             label(token_secret(&[]), "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy"),
             "ClusterProxy",
         ),
-        (secret("c", "Dynamic", &[("endpoint", b"https://h"), ("exec", b"{}")]), "Dynamic"),
+        (
+            secret("c", "Dynamic", &[("endpoint", b"https://h"), ("exec", b"{\"command\": \"aws\"}")]),
+            "--allow-exec-credential-command",
+        ),
     ] {
         assert!(refusal(secret).contains(expected));
     }
@@ -273,4 +275,77 @@ fn one_bad_entry_hurts_no_other() {
     assert!(registry.get("c").unwrap().upstream().is_ok());
     let names: Vec<_> = registry.snapshot().iter().map(|cluster| cluster.name.clone()).collect();
     assert_eq!(names, ["a", "c", "z"]);
+}
+
+#[test]
+fn rule_167_rule_211_a_proxy_is_read_or_refused_without_repeating_it() {
+    let url = b"http://user:hunter2@proxy:3128\n".as_slice();
+    let cluster = read(token_secret(&[("proxy-url", url)]));
+    let Route::Proxy(proxy) = &cluster.upstream().unwrap().transport.spec().route else { panic!("direct") };
+    assert_eq!(proxy.to_string(), "http://proxy:3128");
+    assert_eq!(proxy.login.as_ref().unwrap().password, "hunter2");
+    assert_eq!(cluster.proxy_url.as_deref(), Some("http://proxy:3128"));
+    assert!(!format!("{cluster:?}").contains("hunter2"));
+
+    let (ca, _) = self_signed();
+    let cluster = read(token_secret(&[("proxy-url", b"https://proxy"), ("proxy-ca.crt", ca.as_bytes())]));
+    let Route::Proxy(proxy) = &cluster.upstream().unwrap().transport.spec().route else { panic!("direct") };
+    assert_eq!(proxy.ca.as_deref(), Some(ca.as_bytes()));
+
+    for (data, expected) in [
+        (&[("proxy-url", b"ftp://u:hunter2@proxy".as_slice())][..], "expected http, https or socks5"),
+        (&[("proxy-url", b"hunter2")], "key \"proxy-url\": is not a URL of a proxy"),
+        (
+            &[("proxy-url", b"https://proxy"), ("proxy-ca.crt", b"hunter2")],
+            "key \"proxy-ca.crt\" holds no PEM",
+        ),
+    ] {
+        let reason = refusal(token_secret(data));
+        assert!(reason.contains(expected) && !reason.contains("hunter2"), "{reason}");
+    }
+}
+
+#[test]
+fn rule_163_another_proxy_or_login_is_another_transport() {
+    let policy = ClusterPolicy::default();
+    let read = |url: &[u8], previous| policy.read(token_secret(&[("proxy-url", url)]), previous);
+    let transport = |cluster: &Cluster| Arc::clone(&cluster.upstream().unwrap().transport);
+    let first = read(b"http://u:p@proxy", None);
+    assert!(Arc::ptr_eq(&transport(&read(b"http://u:p@proxy:80", Some(&first))), &transport(&first)));
+    for other in ["http://u:q@proxy", "http://proxy", "http://u:p@proxy:81", "https://u:p@proxy:80", ""] {
+        let other = read(other.as_bytes(), Some(&first));
+        assert!(!Arc::ptr_eq(&transport(&other), &transport(&first)), "{other:?}");
+    }
+}
+
+#[test]
+fn the_environments_proxy_is_for_clusters_that_name_none() {
+    let variables = |name: &str| match name {
+        "HTTPS_PROXY" => Some("http://environment:3128".to_owned()),
+        "NO_PROXY" => Some(".local".to_owned()),
+        _ => None,
+    };
+    let proxies = ProxyEnvironment::read(variables).unwrap();
+    let policy = ClusterPolicy { proxies, ..ClusterPolicy::default() };
+    for (data, expected) in [
+        (&[][..], Some("http://environment:3128")),
+        (&[("endpoint", b"https://a.local".as_slice())], None),
+        (&[("proxy-url", b"socks5://own")], Some("socks5://own:1080")),
+    ] {
+        let cluster = policy.read(token_secret(data), None);
+        let route = match &cluster.upstream().unwrap().transport.spec().route {
+            Route::Proxy(proxy) => Some(proxy.to_string()),
+            Route::Direct => None,
+            Route::Konnectivity => panic!("an agent"),
+        };
+        assert_eq!(route.as_deref(), expected);
+        assert!(data.iter().any(|(key, _)| *key == "proxy-url") || cluster.proxy_url.is_none());
+    }
+}
+
+#[test]
+fn a_proxy_for_what_an_agent_connects_to_is_refused() {
+    let secret = token_secret(&[("proxy-url", b"http://proxy")]);
+    let secret = label(secret, "cluster.core.oam.dev/cluster-endpoint-type", "ClusterProxy");
+    assert!(refusal(secret).contains("\"proxy-url\" has no meaning"));
 }

@@ -4,18 +4,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use tokio::io::BufReader;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::hop::{Hop, Route};
 use super::options::Counters;
-use super::resolve::Share;
+use super::proxy::Tunnels;
 use super::stream::{Socket, Stream};
+use super::tcp::Addresses;
 use super::tls::Tls;
 use super::{TransportError, TransportOptions, TransportSpec, tcp};
 
 /// How much is read from a socket at once.
-const READ_BUFFER: usize = 16 * 1024;
+pub(super) const READ_BUFFER: usize = 16 * 1024;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,9 @@ pub(super) struct Dialer {
     pub(super) options: Arc<TransportOptions>,
     pub(super) counters: Arc<Counters>,
     tls: OnceLock<Result<Tls, TransportError>>,
-    lookups: Share,
+    /// Those of whatever is dialled: the member, or the proxy before it.
+    addresses: Addresses,
+    tunnels: Tunnels,
 }
 
 /// A new connection.
@@ -45,7 +48,8 @@ pub(super) struct Dialed {
 
 impl Dialer {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
-        Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), lookups: Share::default() }
+        let (addresses, tunnels) = Default::default();
+        Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), addresses, tunnels }
     }
 
     /// Connects and agrees on TLS and a protocol.
@@ -59,7 +63,7 @@ impl Dialer {
     }
 
     async fn connect_and_agree(&self, purpose: Purpose) -> Result<Dialed, TransportError> {
-        let socket = BufReader::with_capacity(READ_BUFFER, self.connect().await?);
+        let socket = self.reach().await?;
         if self.spec.endpoint.tls {
             self.handshake(socket, purpose).await
         } else {
@@ -84,26 +88,33 @@ impl Dialer {
         Ok(Dialed { stream: Stream::Tls(Box::new(stream)), http2 })
     }
 
-    async fn connect(&self) -> Result<Hop, TransportError> {
-        let (endpoint, limit) = (&self.spec.endpoint, self.options.dial_timeout);
-        match (&self.spec.route, &self.options.konnectivity) {
+    /// The stream that carries TLS, or HTTP, to the member.
+    async fn reach(&self) -> Result<Socket, TransportError> {
+        let (endpoint, options) = (&self.spec.endpoint, &self.options);
+        let limit = options.dial_timeout;
+        let hop = match (&self.spec.route, &options.konnectivity) {
             (Route::Direct, _) => {
-                let lookups = (&self.options.resolver, &self.lookups);
-                let dial =
-                    tcp::connect(&endpoint.host, endpoint.port, limit, self.options.addresses, lookups);
+                let target = (endpoint.host.as_str(), endpoint.port);
+                let dial = self.addresses.connect(target, options.manner(Instant::now() + limit));
                 let stream = dial.await?;
-                tcp::limit_unacknowledged(&stream, Some(self.options.unacknowledged_timeout));
-                Ok(Hop::Tcp(stream))
+                tcp::limit_unacknowledged(&stream, Some(options.unacknowledged_timeout));
+                Hop::Tcp(stream)
+            }
+            (Route::Proxy(proxy), _) => {
+                return self.tunnels.open(proxy, endpoint, &self.addresses, options).await;
             }
             (Route::Konnectivity, Some(server)) => {
                 let address = endpoint.authority();
                 let tunnel = server.dial(&address, limit).await;
-                tunnel.map(Hop::Tunnel).map_err(|error| TransportError::tunnel(&address, &error))
+                tunnel.map(Hop::Tunnel).map_err(|error| TransportError::tunnel(&address, &error))?
             }
-            (Route::Konnectivity, None) => Err(TransportError::Dial(format!(
-                "dial tcp {}: the gateway runs without --proxy-host",
-                endpoint.authority()
-            ))),
-        }
+            (Route::Konnectivity, None) => {
+                return Err(TransportError::Dial(format!(
+                    "dial tcp {}: the gateway runs without --proxy-host",
+                    endpoint.authority()
+                )));
+            }
+        };
+        Ok(BufReader::with_capacity(READ_BUFFER, hop))
     }
 }

@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, FutureExt, Shared};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -38,9 +38,9 @@ use tunnel::GrpcTunnel;
 
 use super::fault::chain;
 use super::idle::lock;
-use super::resolve::Share;
 use super::stream::forward;
-use super::{AddressPolicy, Resolver, tcp};
+use super::tcp::{Addresses, Manner};
+use super::{AddressPolicy, Resolver};
 
 /// Name that API servers have in every cluster (rule 244).
 pub const SERVER_NAME: &str = "kubernetes.default.svc";
@@ -225,7 +225,7 @@ struct Target {
 #[derive(Default)]
 struct Lookups {
     resolver: Resolver,
-    share: Share,
+    addresses: Addresses,
 }
 
 impl Target {
@@ -237,15 +237,13 @@ impl Target {
         let server = || self.authority.to_string();
         // The operator has named the server, so it may be anywhere. The limit is that of the whole dial.
         let anywhere = AddressPolicy { allow_loopback: true };
-        let socket = tcp::connect(
-            &self.host,
-            self.port,
-            DIAL_TIMEOUT,
-            anywhere,
-            (&self.lookups.resolver, &self.lookups.share),
-        )
-        .await
-        .map_err(|error| DialError::Unreachable { server: server(), cause: error.to_string() })?;
+        let (addresses, resolver) = (&self.lookups.addresses, &self.lookups.resolver);
+        let manner = Manner { deadline: Instant::now() + DIAL_TIMEOUT, policy: anywhere, resolver };
+        let target = (self.host.as_str(), self.port);
+        let socket = addresses
+            .connect(target, manner)
+            .await
+            .map_err(|error| DialError::Unreachable { server: server(), cause: error.to_string() })?;
         let tls = |cause| DialError::Tls { server: server(), cause };
         let name = ServerName::try_from(self.host.clone())
             .map_err(|_| tls(format!("\"{}\" cannot be the name of a TLS server", self.host)))?;

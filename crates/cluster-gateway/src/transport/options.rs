@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::Extensions;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
+use tokio::time::Instant;
 
+use super::tcp::Manner;
 use super::{AddressPolicy, LongRunning, ProxyServer, Resolver};
 use crate::pki;
 
@@ -87,6 +89,11 @@ impl Default for TransportOptions {
 }
 
 impl TransportOptions {
+    /// How connections are made that must stand by `deadline`.
+    pub(super) fn manner(&self, deadline: Instant) -> Manner<'_> {
+        Manner { deadline, policy: self.addresses, resolver: &self.resolver }
+    }
+
     /// How long to wait for the head of an answer to a request with these extensions.
     pub(super) fn header_timeout(&self, extensions: &Extensions) -> Option<Duration> {
         self.response_header_timeout.filter(|_| extensions.get::<LongRunning>().is_none())

@@ -8,6 +8,8 @@ pub enum Peer {
     Member,
     /// A webhook, described by a rule or a file of settings.
     Webhook,
+    /// A proxy on the way to a cluster, described by the cluster's Secret or the environment.
+    Proxy,
 }
 
 impl Peer {
@@ -15,6 +17,7 @@ impl Peer {
         match self {
             Self::Member => "member",
             Self::Webhook => "webhook",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -22,6 +25,7 @@ impl Peer {
         match self {
             Self::Member => "key \"ca.crt\" of the Secret",
             Self::Webhook => "its CA bundle",
+            Self::Proxy => "key \"proxy-ca.crt\" of the Secret",
         }
     }
 
@@ -30,6 +34,7 @@ impl Peer {
         match self {
             Self::Member => "use credential type X509Certificate with keys \"tls.crt\" and \"tls.key\"",
             Self::Webhook => "name one (clientCertificateFile, clientKeyFile)",
+            Self::Proxy => "let it take a user and a password instead",
         }
     }
 
@@ -37,7 +42,7 @@ impl Peer {
     pub(super) fn certificate(self) -> &'static str {
         match self {
             Self::Member => "the client certificate of key \"tls.crt\"",
-            Self::Webhook => "the gateway's client certificate",
+            Self::Webhook | Self::Proxy => "the gateway's client certificate",
         }
     }
 
@@ -52,6 +57,9 @@ impl Peer {
                 )
             }
             Self::Webhook => "correct its URL, or give it a certificate for that name",
+            Self::Proxy => {
+                "correct key \"proxy-url\" of the Secret, or give the proxy a certificate for that name"
+            }
         }
     }
 
@@ -60,6 +68,7 @@ impl Peer {
         match self {
             Self::Member => concat!("set annotation ", cluster_gateway_client::group!(), "/tls-server-name"),
             Self::Webhook => "correct its URL",
+            Self::Proxy => "correct key \"proxy-url\" of the Secret",
         }
     }
 
@@ -70,6 +79,9 @@ impl Peer {
                 "the Secret has no key \"ca.crt\", so the system's roots were asked: put the CA of the cluster there"
             }
             Self::Webhook => "no CA bundle is given for it, so the system's roots were asked: give its CA",
+            Self::Proxy => {
+                "the Secret has no key \"proxy-ca.crt\", so the system's roots were asked: put the CA of the proxy there"
+            }
         }
     }
 
@@ -80,6 +92,9 @@ impl Peer {
                 "the member's certificate is not issued by the CA in key \"ca.crt\" of the Secret"
             }
             Self::Webhook => "the webhook's certificate is not issued by the CA that is given for it",
+            Self::Proxy => {
+                "the proxy's certificate is not issued by the CA in key \"proxy-ca.crt\" of the Secret"
+            }
         }
     }
 }

@@ -12,6 +12,11 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+mod sibling;
+mod tries;
+
+pub(super) use tries::Tries;
+
 use super::breaker::Breaker;
 use super::dial::{Dialed, Dialer, Purpose};
 use super::idle::{IdleConnections, lock};
@@ -35,31 +40,8 @@ pub(super) struct Pool {
     /// Half idle timeouts passed since the first connection.
     tick: AtomicU32,
     sweeping: AtomicBool,
-    breaker: Breaker,
-}
-
-/// How often one request may look for a connection: each that it does not get, or that hands it back unsent, is one.
-const MOST_TRIES: usize = 100;
-
-/// What is left of [`MOST_TRIES`].
-#[derive(Debug)]
-pub(super) struct Tries(usize);
-
-impl Default for Tries {
-    fn default() -> Self {
-        Self(MOST_TRIES)
-    }
-}
-
-impl Tries {
-    fn take(&mut self) -> Result<(), TransportError> {
-        self.0 = self.0.checked_sub(1).ok_or_else(|| {
-            TransportError::Saturated(format!(
-                "{MOST_TRIES} connections in a row were taken by others or closed by the member before they could be used"
-            ))
-        })?;
-        Ok(())
-    }
+    /// Shared by transports to one member that differ in the client certificate only.
+    breaker: Arc<Breaker>,
 }
 
 type DialResult = watch::Receiver<Option<Result<(), TransportError>>>;
@@ -89,7 +71,7 @@ impl Pool {
             http1: AtomicBool::new(false),
             tick: AtomicU32::new(0),
             sweeping: AtomicBool::new(false),
-            breaker: Breaker::new(),
+            breaker: Arc::new(Breaker::new()),
         }
     }
 

@@ -31,6 +31,7 @@ impl Stream {
         };
         match socket {
             Hop::Tcp(stream) => tcp::limit_unacknowledged(stream, None),
+            Hop::Proxy(stream) => tcp::limit_unacknowledged(stream.get_ref().0, None),
             Hop::Tunnel(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod aggregator;
 mod connections;
+mod exec_credentials;
 mod identity;
 mod lifecycle;
 mod limits;

@@ -13,10 +13,11 @@ use std::time::Duration;
 use cluster_gateway::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use cluster_gateway::authz::{AuthorizationConfig, RbacConfig};
 use cluster_gateway::config::{Config, FeatureGates, Mode, StandaloneMode};
+use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::issuer::{CertificateAuthority, DataDir, Role};
 use cluster_gateway::limits::LimitsConfig;
-use cluster_gateway::registry::ClustersDirectory;
+use cluster_gateway::registry::{ClustersDirectory, ProxyEnvironment};
 use cluster_gateway::serve::Server;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -88,6 +89,8 @@ impl Files {
             identity: IdentityConfig::default(),
             allow_insecure_clusters: false,
             allow_loopback_clusters: true,
+            proxies: ProxyEnvironment::default(),
+            exec: ExecPolicy::default(),
             konnectivity: None,
             limits: LimitsConfig::default(),
             shutdown_delay: Duration::ZERO,

@@ -7,6 +7,7 @@ pub(crate) mod frames;
 mod konnectivity;
 mod http1;
 mod pool;
+mod proxies;
 
 use std::sync::Arc;
 use std::time::Duration;

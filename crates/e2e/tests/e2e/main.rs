@@ -22,6 +22,7 @@ mod members;
 mod ocm;
 mod outage;
 mod pods;
+mod proxies;
 mod readme;
 mod replicas;
 mod rights;

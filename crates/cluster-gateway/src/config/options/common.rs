@@ -14,6 +14,15 @@ pub struct CommonOptions {
     #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Clusters")]
     pub allow_insecure_clusters: bool,
 
+    /// Program that clusters of credential type Dynamic may run for a token or certificate, absolute path; may be repeated
+    /// [default: none]
+    #[arg(long, value_name = "PATH", help_heading = "Clusters")]
+    pub allow_exec_credential_command: Vec<PathBuf>,
+
+    /// Variables of the gateway's environment that such programs get, besides PATH and those that their Secret sets
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "Clusters")]
+    pub exec_credential_environment: Vec<String>,
+
     /// Identity rules for all clusters (a ClusterGatewayProxyConfiguration, YAML); used where the caller's identity is
     /// passed on; read again when it changes
     #[arg(long, value_name = "FILE", help_heading = "Clusters")]

@@ -10,7 +10,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::credential::Credential;
+use crate::credential::{Credential, ExecPlugins, ExecPolicy};
 use crate::manifest::{Parsed, Reader};
 use crate::registry::{Cluster, ClusterPolicy, Registry, Unusable};
 use crate::transport::Verification;
@@ -222,7 +222,7 @@ fn what_a_kubeconfig_asks_and_cannot_get_makes_its_cluster_unusable() {
         ),
         (with(server(), "insecure-skip-tls-verify", true.into()), token(), "--allow-insecure-clusters"),
         (with(server(), "insecure-skip-tls-verify", "yes".into()), token(), "expected true or false"),
-        (with(server(), "proxy-url", "http://p:1".into()), token(), "proxy-url"),
+        (with(server(), "proxy-url", "ftp://p:1".into()), token(), "proxy-url"),
         (
             with(server(), "certificate-authority-data", "!hunter2".into()),
             token(),
@@ -264,10 +264,13 @@ fn what_a_kubeconfig_asks_and_cannot_get_makes_its_cluster_unusable() {
     }
     let allowed = ClusterFiles { contexts: Contexts::All, allow_exec: true };
     let entries = parse_with(&allowed, "f", &kubeconfig(&server(), &exec()).to_string()).value.unwrap();
-    let Err(Unusable(reason)) = read(entries.into_values().next().unwrap()).upstream else {
-        panic!("usable")
-    };
-    assert!(reason.contains("Dynamic"), "{reason}");
+    let entry = entries.into_values().next().unwrap();
+    let Err(Unusable(reason)) = read(entry.clone()).upstream else { panic!("usable") };
+    assert!(reason.contains("--allow-exec-credential-command") && !reason.contains("hunter2"), "{reason}");
+    let exec = ExecPolicy { commands: vec!["/usr/bin/aws".into()], ..ExecPolicy::default() };
+    let policy = ClusterPolicy { exec: Arc::new(ExecPlugins::new(exec)), ..ClusterPolicy::default() };
+    let upstream = policy.read(entry, None).upstream.expect("a program that is allowed");
+    assert!(matches!(upstream.credential, Credential::Exec(_)));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn what_stays_equal_is_kept_once() {
     assert!(Arc::ptr_eq(&ca(&after), verified));
     let token = |cluster: &Cluster| match &cluster.upstream().unwrap().credential {
         Credential::Token(value) => value.as_bytes().as_ptr(),
-        Credential::X509(_) => panic!("a token"),
+        Credential::X509(_) | Credential::Exec(_) => panic!("a token"),
     };
     assert_eq!(token(&before), token(&after));
     index.apply(with_ca(b"other"));

@@ -47,6 +47,8 @@ async fn start(hub: &FakeHub) -> Server {
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,
+        proxies: cluster_gateway::registry::ProxyEnvironment::default(),
+        exec: cluster_gateway::credential::ExecPolicy::default(),
         konnectivity: None,
         limits: LimitsConfig::default(),
         shutdown_delay: Duration::ZERO,

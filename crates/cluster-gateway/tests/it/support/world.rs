@@ -8,10 +8,12 @@ use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
 use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
+use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
+use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use cluster_gateway::transport::ProxyServerConfig;
@@ -43,6 +45,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) health: HealthConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
+    /// Programs that may be run for credentials.
+    pub(crate) exec: ExecPolicy,
     /// Whether members may be on this machine, as all fake ones are.
     pub(crate) allow_loopback: bool,
     /// The proxy server of clusters without an address.
@@ -64,6 +68,7 @@ impl Default for Setup<'_> {
             audit: None,
             health: HealthConfig::default(),
             ocm_integration: false,
+            exec: ExecPolicy::default(),
             allow_loopback: true,
             konnectivity: None,
             certificate: None,
@@ -225,6 +230,8 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         health: setup.health,
         response_header_timeout: None,
         allow_insecure_clusters: false,
+        proxies: ProxyEnvironment::default(),
+        exec: setup.exec,
         allow_loopback_clusters: setup.allow_loopback,
         konnectivity: setup.konnectivity,
         limits: setup.limits,

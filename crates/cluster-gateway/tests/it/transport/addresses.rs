@@ -73,6 +73,22 @@ async fn rule_168_rule_253_a_name_for_loopback_is_refused_where_loopback_is() {
     assert_eq!(member.recorder.connections(), 0);
 }
 
+/// Nobody listens at the first address.
+#[tokio::test]
+async fn a_member_is_reached_at_whichever_of_its_addresses_answers() {
+    let member = plain_member().await;
+    let here = member.address;
+    let resolver = Resolver::new(move |_, _| Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1)), here]));
+    let transport = named("several.test", here.port(), &Arc::new(TransportOptions { resolver, ..options() }));
+    assert_eq!(text(transport.send(get("/plain")).await.unwrap()).await, "plain");
+
+    let ports = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let resolver = Resolver::new(move |_, _| Ok(ports.to_vec()));
+    let transport = named("none.test", here.port(), &Arc::new(TransportOptions { resolver, ..options() }));
+    let error = transport.send(get("/plain")).await.unwrap_err().to_string();
+    assert_eq!(error, "dial tcp 127.0.0.1:1: connect: connection refused", "the first one's");
+}
+
 /// Names whose servers are dead, until they are let go.
 #[derive(Default)]
 struct Dead {
