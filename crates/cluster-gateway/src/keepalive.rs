@@ -60,7 +60,6 @@ impl Keepalive {
                 if let Some(pause) = self.again {
                     self.quiet = true;
                     self.silent = true;
-                    self.silent = true;
                     self.heard.store(false, Ordering::Relaxed);
                     self.timer.as_mut().reset(Instant::now() + pause);
                 }

@@ -81,7 +81,7 @@ impl Session {
 
     /// Whether the server ends the connection by itself. Says no only after a while.
     pub(crate) async fn ends(mut self) -> bool {
-        tokio::time::timeout(Duration::from_secs(5), &mut self.connection).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(60), &mut self.connection).await.is_ok()
     }
 }
 

@@ -192,6 +192,30 @@ async fn a_request_that_the_member_may_have_seen_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_under_many_fails_nobody_who_changes_nothing() {
+    let raw = Raw::start().await;
+    let transport = raw.transport(options());
+    let reading = send(&transport);
+    let mut first = raw.accept().await;
+    first.request().await;
+    drop(first);
+    let mut second = raw.accept().await;
+    let stream = second.request().await;
+    second.answer(stream).await;
+    assert_eq!(reading.await.unwrap().unwrap(), "answer");
+
+    // What may have changed something is not done twice.
+    let mut write = get("/");
+    *write.method_mut() = http::Method::DELETE;
+    let sender = Arc::clone(&transport);
+    let writing = tokio::spawn(async move { sender.send(write).await.map(drop) });
+    second.request().await;
+    drop(second);
+    assert!(matches!(writing.await.unwrap(), Err(TransportError::Exchange(_))));
+    assert_eq!(transport.counters().dials(), 2);
+}
+
+#[tokio::test]
 async fn rule_129_a_connection_that_says_goodbye_finishes_its_streams_and_takes_no_new_ones() {
     let raw = Raw::start().await;
     let transport = raw.transport(options());
