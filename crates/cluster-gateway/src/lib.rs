@@ -6,11 +6,14 @@
 pub mod cli;
 pub mod serve;
 pub mod config;
+pub mod lifecycle;
 pub mod server;
 
 pub mod gateway;
 pub mod api;
 pub mod proxy;
+pub mod renewal;
+pub mod diagnosis;
 pub mod health;
 pub mod registry;
 pub mod identity;
