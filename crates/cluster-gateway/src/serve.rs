@@ -233,6 +233,7 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
             let limits = Arc::clone(&limits);
             Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits, tls.not_after()))
         },
+        impersonates: config.gates.client_identity_penetration,
         health,
     });
     Gateway {

@@ -160,6 +160,7 @@ fn api(
         stopping,
         clusters,
         metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+        impersonates: false,
         health: Some(records),
     });
     api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();
