@@ -8,6 +8,7 @@ mod audit;
 mod authn;
 mod authz;
 mod health;
+mod diagnosis;
 mod history;
 mod certificate;
 mod hub;
