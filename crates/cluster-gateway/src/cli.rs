@@ -10,6 +10,8 @@ mod demo;
 mod kubeconfig;
 mod process;
 mod standalone;
+#[allow(dead_code, reason = "its users come with the next commits")]
+mod target;
 mod version;
 
 use crate::config;
