@@ -8,6 +8,8 @@ mod apiserver;
 #[cfg(feature = "demo")]
 mod demo;
 mod kubeconfig;
+#[allow(dead_code, unused_imports, reason = "the commands that use all of it are being written")]
+mod output;
 mod process;
 mod standalone;
 #[allow(dead_code, reason = "its users come with the next commits")]

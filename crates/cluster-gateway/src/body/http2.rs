@@ -30,13 +30,19 @@ pub(super) fn poll_received(stream: &mut RecvStream, cx: &mut Context<'_>) -> Po
 
 /// Sends a body on a stream, no faster than the peer reads. Ends when the body has been sent or the peer wants no more of
 /// it; an error says that the stream was reset, by the peer or because the body broke off (contract rule 175).
-#[derive(Debug)]
 pub struct Sending {
     body: Body,
     stream: SendStream<Bytes>,
     /// What has been read from the body and not been sent.
     ahead: Option<Item>,
     ended: bool,
+}
+
+impl std::fmt::Debug for Sending {
+    /// Nothing of what is sent.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sending").field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Sending {

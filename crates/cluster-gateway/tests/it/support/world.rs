@@ -243,7 +243,7 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
 
 /// Polls a condition; fails after ten seconds.
 pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if condition().await {
             return;
         }
