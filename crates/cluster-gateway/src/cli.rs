@@ -12,6 +12,8 @@ mod kubeconfig;
 mod output;
 mod process;
 mod standalone;
+#[allow(dead_code, reason = "its users come with the next commits")]
+mod target;
 mod version;
 
 use crate::config;

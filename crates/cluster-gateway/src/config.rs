@@ -16,12 +16,14 @@ mod health;
 mod hub;
 mod konnectivity;
 mod limits;
+mod operator;
 mod options;
 mod proxies;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
+pub use operator::kubeconfigs;
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
     KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,

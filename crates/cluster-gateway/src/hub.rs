@@ -17,11 +17,13 @@ use kube::{Client, Config};
 
 mod call;
 mod lease;
+mod operator;
 mod review;
 mod secret;
 
 pub use call::{CallError, call};
 pub use lease::{Leadership, Lease, Standing};
+pub use operator::{Operator, OperatorConfig};
 pub use review::ReviewError;
 use review::Reviewer;
 pub use secret::{Annotate, SecretMetadata, WriteError};

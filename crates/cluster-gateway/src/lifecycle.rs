@@ -2,3 +2,9 @@
 //! and puts back what was there if it fails.
 //!
 //! Writes only to the store; a running gateway learns of it by its own watch, like everyone else.
+
+mod name;
+mod store;
+
+pub use name::{LOCAL, NameError};
+pub use store::{DirectoryStore, HubStore, Snapshot, Store, StoreError, is_cluster};
