@@ -21,11 +21,12 @@ use crate::status::Error;
 
 mod cluster_gateways;
 mod compress;
+mod described;
 mod discovery;
 mod encode;
 mod health;
 mod health_record;
-mod human;
+pub(crate) mod human;
 mod index;
 mod metrics;
 mod negotiate;
@@ -47,9 +48,11 @@ mod tests;
 use cluster_gateways::ClusterGateways;
 use virtual_clusters::VirtualClusters;
 
+pub use described::described;
 pub use health::Condition;
 pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
+pub(crate) use selector::LabelSelector;
 pub use version::VersionInfo;
 
 /// How long a request waits for a version that is not here yet, as kube-apiserver's do.

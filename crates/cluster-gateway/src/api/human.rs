@@ -18,12 +18,12 @@ pub(super) fn since(time: Option<&str>, now: OffsetDateTime, absent: &str) -> St
 }
 
 /// Age of an object, as kubectl shows it.
-pub(super) fn age(created: Option<&str>, now: OffsetDateTime) -> String {
+pub(crate) fn age(created: Option<&str>, now: OffsetDateTime) -> String {
     since(created, now, UNKNOWN)
 }
 
 /// How long until then; `expired` when it is over.
-pub(super) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> String {
+pub(crate) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> String {
     match end {
         None => NONE.to_owned(),
         Some(end) if end <= now => "expired".to_owned(),
