@@ -2,3 +2,5 @@
 //! and puts back what was there if it fails.
 //!
 //! Writes only to the store; a running gateway learns of it by its own watch, like everyone else.
+
+pub mod ocm;
