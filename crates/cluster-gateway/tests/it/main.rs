@@ -15,6 +15,7 @@ mod konnectivity;
 mod lease;
 mod managed_clusters;
 mod members;
+mod ocm;
 mod replay;
 mod server;
 mod standalone;

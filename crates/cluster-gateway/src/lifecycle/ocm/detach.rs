@@ -79,6 +79,9 @@ async fn check(sides: &Sides, member: bool, request: &OcmDetach) -> Result<(), O
              from the hub alone, if the member no longer exists"
         )));
     }
+    if member {
+        is_member(sides, name).await?;
+    }
     if request.force {
         return Ok(());
     }
@@ -90,6 +93,11 @@ async fn check(sides: &Sides, member: bool, request: &OcmDetach) -> Result<(), O
             [works, applied].concat().join(", ")
         )));
     }
+    Ok(())
+}
+
+/// That the agent is this cluster's, if there is one.
+async fn is_member(sides: &Sides, name: &str) -> Result<(), OcmError> {
     let klusterlet = plan::klusterlet(sides).await?;
     let of = klusterlet.as_ref().map(|found| found.data["spec"]["clusterName"].as_str().unwrap_or_default());
     match of {
