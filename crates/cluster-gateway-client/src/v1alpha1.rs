@@ -28,6 +28,10 @@ pub const ANNOTATION_LAST_PROBE_TIME: &str = concat!("status.", group!(), "/last
 /// Annotation that records how long the last probe took, as a duration with its unit (`12ms`).
 pub const ANNOTATION_LATENCY: &str = concat!("status.", group!(), "/latency");
 
+/// Annotation on what joining a cluster has made at the hub or at the member: the number of the attempt, by which a failed
+/// one finds its own objects again.
+pub const ANNOTATION_JOIN_ATTEMPT: &str = concat!(group!(), "/join-attempt");
+
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CredentialType {

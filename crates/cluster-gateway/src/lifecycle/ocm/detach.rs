@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use cluster_gateway_client::v1alpha1::ANNOTATION_JOIN_ATTEMPT;
 use kube::Client;
 use kube::api::ListParams;
 use serde::Serialize;
 
-use super::journal::{ATTEMPT, delete, gone};
+use super::journal::{delete, gone};
 use super::kind::Kind;
 use super::{Images, OcmError, OcmFailure, Progress, Side, Sides, Step, at, manifests, plan, signing};
 use crate::hub::{CallError, call};
@@ -140,7 +141,8 @@ async fn uninstall(sides: &Sides, request: &OcmDetach) -> Result<Vec<String>, Oc
     let secret = manifests::hub_kubeconfig("");
     for manifest in manifests::operator(&Images::default()).iter().chain([&secret]).rev() {
         let Some(found) = manifest.found(sides).await? else { continue };
-        let ours = found.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(ATTEMPT));
+        let ours =
+            found.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(ANNOTATION_JOIN_ATTEMPT));
         let (namespace, name) = (found.metadata.namespace, found.metadata.name.unwrap_or_default());
         if ours {
             let api = manifest.kind.api(sides, Side::Member, namespace.as_deref());

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use cluster_gateway_client::v1alpha1::ANNOTATION_JOIN_ATTEMPT;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::metadata::PartialObjectMeta;
 use serde_json::json;
@@ -15,8 +16,6 @@ use super::wait::{Look, until};
 use super::{OcmError, Side, Sides, at};
 use crate::hub::{CallError, call};
 
-/// Annotation with the number of the attempt that made an object.
-pub(super) const ATTEMPT: &str = "cluster.core.oam.dev/join-attempt";
 /// How long a Klusterlet may take to go by itself when it is undone.
 const FAREWELL: Duration = Duration::from_secs(20);
 
@@ -138,7 +137,7 @@ impl Journal {
     fn marked(&self, manifest: &Manifest) -> DynamicObject {
         let mut object = manifest.object.clone();
         let annotations = object.metadata.annotations.get_or_insert_default();
-        annotations.insert(ATTEMPT.to_owned(), self.attempt.clone());
+        annotations.insert(ANNOTATION_JOIN_ATTEMPT.to_owned(), self.attempt.clone());
         object
     }
 
@@ -196,7 +195,8 @@ impl Journal {
     async fn ours(&self, sides: &Sides, place: &Place) -> Result<Option<DynamicObject>, OcmError> {
         let found = place.get(sides).await?;
         Ok(found.filter(|object| {
-            object.metadata.annotations.as_ref().and_then(|all| all.get(ATTEMPT)) == Some(&self.attempt)
+            object.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_JOIN_ATTEMPT))
+                == Some(&self.attempt)
         }))
     }
 
