@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod apiserver;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod kubeconfig;
 #[allow(dead_code, unused_imports, reason = "the commands that use all of it are being written")]
 mod output;
@@ -51,6 +52,12 @@ enum Command {
     ///
     /// Run it where the server's --data-dir is: whoever can read that directory can be anybody.
     Kubeconfig(kubeconfig::KubeconfigOptions),
+    /// Find out why a cluster does not work, hop by hop, and what to do
+    ///
+    /// Looks from the gateway's place and from here, side by side: Secret, parsing, DNS, connection, tunnel, TLS, authentication,
+    /// authorization, version, upgrades. Changes nothing. Without NAME: the hub itself, and every cluster in short.
+    #[command(after_long_help = doctor::EXIT_CODES)]
+    Doctor(Box<doctor::DoctorOptions>),
     /// Print version, commit and platform
     Version(version::VersionOptions),
 }
@@ -76,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::run(&options),
         Command::Kubeconfig(options) => kubeconfig::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Version(options) => version::run(&options),
     }
 }

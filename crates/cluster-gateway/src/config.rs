@@ -22,6 +22,7 @@ mod proxies;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
+pub use exec::exec_policy;
 pub use gates::FeatureGates;
 pub use operator::kubeconfigs;
 pub use options::{

@@ -94,7 +94,7 @@ fn write(options: &KubeconfigOptions) -> anyhow::Result<()> {
 }
 
 /// The context of the server itself, and its name where a cluster has that; no cluster can be called the second.
-const OWN: [&str; 2] = ["cluster-gateway", "cluster-gateway:self"];
+pub(super) const OWN: [&str; 2] = ["cluster-gateway", "cluster-gateway:self"];
 
 /// A kubeconfig with one context per cluster, and one named `cluster-gateway` for the server itself.
 pub(super) fn kubeconfig<'n>(
