@@ -28,6 +28,7 @@ mod health;
 mod health_record;
 mod human;
 mod index;
+mod items;
 mod metrics;
 mod negotiate;
 mod object;

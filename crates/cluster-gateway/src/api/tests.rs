@@ -24,6 +24,7 @@ mod compressed;
 mod documents;
 mod golden;
 mod health_record;
+mod items;
 mod managed;
 mod openapi;
 mod records;

@@ -16,6 +16,7 @@ mod identity;
 mod informers;
 mod isolation;
 mod konnectivity;
+mod kubevela;
 mod lifecycle;
 mod many;
 mod members;
