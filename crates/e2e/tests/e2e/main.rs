@@ -7,6 +7,7 @@ mod credentials;
 mod demo;
 mod deploy;
 mod direct;
+mod doctor;
 mod documents;
 mod failures;
 mod harness;
