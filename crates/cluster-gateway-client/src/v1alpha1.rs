@@ -30,6 +30,13 @@ pub const ANNOTATION_HEALTHY_REASON: &str = concat!("status.", group!(), "/healt
 pub const ANNOTATION_LAST_PROBE_TIME: &str = concat!("status.", group!(), "/last-probe-time");
 /// Annotation that records how long the last probe took, as a duration with its unit (`12ms`).
 pub const ANNOTATION_LATENCY: &str = concat!("status.", group!(), "/latency");
+/// Annotation that names the member's service account whose token a Secret holds, as `NAMESPACE/NAME`. The gateway renews such
+/// a token before it ends.
+pub const ANNOTATION_SERVICE_ACCOUNT: &str = concat!(group!(), "/service-account");
+/// Annotation that records when that token was issued, RFC 3339 in UTC. Without it the gateway renews the token at once.
+pub const ANNOTATION_TOKEN_ISSUED: &str = concat!(group!(), "/token-issued-at");
+/// Annotation that records when that token ends, RFC 3339 in UTC.
+pub const ANNOTATION_TOKEN_ENDS: &str = concat!(group!(), "/token-ends-at");
 
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod files;
 mod identity;
 mod kubeconfig;
 mod name;
+mod rewrite;
 mod secret;
 
 use files::ClusterFiles;
