@@ -38,6 +38,10 @@ pub const ANNOTATION_TOKEN_ISSUED: &str = concat!(group!(), "/token-issued-at");
 /// Annotation that records when that token ends, RFC 3339 in UTC.
 pub const ANNOTATION_TOKEN_ENDS: &str = concat!(group!(), "/token-ends-at");
 
+/// Annotation on what joining a cluster has made at the hub or at the member: the number of the attempt, by which a failed
+/// one finds its own objects again.
+pub const ANNOTATION_JOIN_ATTEMPT: &str = concat!(group!(), "/join-attempt");
+
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CredentialType {
