@@ -3,4 +3,9 @@
 //!
 //! Writes only to the store; a running gateway learns of it by its own watch, like everyone else.
 
+mod name;
 pub mod ocm;
+mod store;
+
+pub use name::{LOCAL, NameError};
+pub use store::{DirectoryStore, HubStore, Snapshot, Store, StoreError, is_cluster};

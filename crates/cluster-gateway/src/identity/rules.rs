@@ -298,20 +298,20 @@ impl RawSource {
             Origin::File(_) => None,
             Origin::Annotation(cluster) => Some((*cluster).to_owned()),
         };
-        let source = Source {
+        let mut source = Source {
             user: self.user,
             group: self.group,
             uid: self.uid,
-            // An annotation speaks for its own cluster only, whatever it says.
-            cluster: own.or(self.cluster),
+            cluster: self.cluster,
             user_pattern: pattern("userPattern", self.user_pattern)?,
             group_pattern: pattern("groupPattern", self.group_pattern)?,
             cluster_pattern: pattern("clusterPattern", self.cluster_pattern)?,
         };
         if source.is_empty() {
-            Err("its source names nothing, so it would match everybody".to_owned())
-        } else {
-            Ok(source)
+            return Err("its source names nothing, so it would match everybody".to_owned());
         }
+        // An annotation speaks for its own cluster only, whatever it says.
+        source.cluster = own.or(source.cluster);
+        Ok(source)
     }
 }

@@ -146,6 +146,12 @@ async fn a_clusters_annotation_speaks_for_that_cluster_only() {
 }
 
 #[test]
+fn rule_154_a_source_that_names_nothing_is_refused_in_an_annotation_too() {
+    let refused = own("{type: PrivilegedIdentityExchanger, source: {}}").unwrap_err().to_string();
+    assert!(refused.contains("it would match everybody"), "{refused}");
+}
+
+#[test]
 fn rule_154_what_is_not_understood_is_refused() {
     for (rule, expected) in [
         ("{type: PrivilegedIdentityExchanger, source: {userPattern: '['}}", "source.userPattern has a ["),

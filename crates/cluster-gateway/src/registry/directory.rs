@@ -13,6 +13,7 @@ mod files;
 mod identity;
 mod kubeconfig;
 mod name;
+mod rewrite;
 mod secret;
 
 use files::ClusterFiles;
@@ -91,21 +92,28 @@ impl DirectorySource {
         }
     }
 
-    /// All clusters. Of two with one name that in the first file counts.
-    fn entries(&mut self) -> Vec<Entry> {
-        let mut complaints = Vec::new();
-        let mut first: BTreeMap<&str, (&str, &Entry)> = BTreeMap::new();
+    /// All clusters by name, each with the name of its file. Of two with one name that in the first file counts.
+    #[must_use]
+    pub fn placed(&self) -> BTreeMap<&str, (&str, &Entry)> {
+        let mut first = BTreeMap::new();
         for (file, entries) in self.directory.files() {
             for (name, entry) in entries {
-                let (winner, _) = *first.entry(name).or_insert((file, entry));
-                if winner != file {
-                    complaints.push(format!(
-                        "cluster {name} stands in {} and in {}; the first one counts",
-                        winner.escape_debug(),
-                        file.escape_debug()
-                    ));
-                }
+                first.entry(name.as_str()).or_insert((file, entry));
             }
+        }
+        first
+    }
+
+    /// All clusters, for the registry; what is odd is reported.
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut complaints = Vec::new();
+        let first = self.placed();
+        for (file, entries) in self.directory.files() {
+            let others = entries.keys().filter_map(|name| Some((name, first.get(name.as_str())?.0)));
+            complaints.extend(others.filter(|(_, winner)| *winner != file).map(|(name, winner)| {
+                let (winner, file) = (winner.escape_debug(), file.escape_debug());
+                format!("cluster {name} stands in {winner} and in {file}; the first one counts")
+            }));
         }
         let entries: Vec<Entry> = first.into_values().map(|(_, entry)| entry.clone()).collect();
         if self.directory.is_empty() {

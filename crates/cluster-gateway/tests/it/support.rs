@@ -13,5 +13,6 @@ pub(crate) mod fake_proxy;
 pub(crate) mod fake_proxy_server;
 pub(crate) mod frames;
 pub(crate) mod gate;
+pub(crate) mod scripted_member;
 pub(crate) mod session;
 pub(crate) mod world;

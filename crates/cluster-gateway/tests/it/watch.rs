@@ -209,7 +209,7 @@ impl Lines {
                     return events;
                 }
             }
-            let frame = tokio::time::timeout(Duration::from_secs(10), self.body.frame()).await;
+            let frame = tokio::time::timeout(Duration::from_secs(60), self.body.frame()).await;
             let frame = frame.unwrap_or_else(|_| panic!("only {events:?}")).unwrap().unwrap();
             self.text.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
         }

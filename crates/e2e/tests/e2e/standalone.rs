@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::pods::{self, Upgrade};
 use crate::world::{config_map, config_map_path, planes, whoami};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The cluster that stands in a Secret manifest.
 const BY_SECRET: &str = "by-secret";

@@ -43,6 +43,7 @@ async fn start(hub: &FakeHub) -> Server {
         gates: FeatureGates::default(),
         audit: None,
         health: cluster_gateway::health::HealthConfig::default(),
+        renewal: cluster_gateway::renewal::RenewalConfig::default(),
         response_header_timeout: None,
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,
@@ -130,7 +131,7 @@ async fn a_server_shows_the_shared_certificate_as_soon_as_it_is_ready_and_says_w
     let hub = FakeHub::start().await;
     put_api_service(&hub, "gateway", &json!({}));
     let server = start(&hub).await;
-    tokio::time::timeout(Duration::from_secs(10), server.ready()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), server.ready()).await.unwrap();
     let cas = pki::certificates(secret_text(&hub, "ca.crt").as_bytes()).unwrap();
     let caller = Caller::new(server.address(), &cas[0]);
     assert_eq!(caller.get("/readyz").await.status, 200);
@@ -156,7 +157,7 @@ async fn rule_016_without_its_hub_it_serves_its_health_and_becomes_ready_with_th
     rounds(&hub).await;
     assert_eq!(ask(&server, "/readyz").await, "HTTP/1.1 500");
     hub.heal();
-    tokio::time::timeout(Duration::from_secs(10), server.ready()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), server.ready()).await.unwrap();
     let stored = pki::certificates(secret_text(&hub, "tls.crt").as_bytes()).unwrap();
     assert_eq!(shown(&server).await, stored[0]);
 }
@@ -166,7 +167,7 @@ async fn rule_057_without_the_rights_it_serves_with_a_certificate_of_its_own_unt
     let hub = FakeHub::start().await;
     hub.fault("leases", Fault::Status(403));
     let server = start(&hub).await;
-    tokio::time::timeout(Duration::from_secs(10), server.ready()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), server.ready()).await.unwrap();
     assert!(secret(&hub).is_none(), "who holds no Lease writes nothing");
     let own = shown(&server).await;
     assert!(config().server_names().unwrap().covered_by(&own));

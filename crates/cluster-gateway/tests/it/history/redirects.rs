@@ -45,7 +45,7 @@ pub(super) async fn head(socket: &mut TlsStream<TcpStream>) -> String {
             head.push(socket.read_u8().await.expect("a head"));
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), reading).await.expect("a head in time");
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("a head in time");
     String::from_utf8(head).unwrap().to_ascii_lowercase()
 }
 

@@ -48,14 +48,14 @@ impl Socket {
                 head.push(self.0.read_u8().await.expect("a head"));
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), reading).await.expect("a head in time");
+        tokio::time::timeout(Duration::from_secs(60), reading).await.expect("a head in time");
         String::from_utf8(head).unwrap().to_ascii_lowercase()
     }
 
     async fn text(&mut self, length: usize) -> String {
         let mut bytes = vec![0; length];
         let reading = self.0.read_exact(&mut bytes);
-        tokio::time::timeout(Duration::from_secs(10), reading).await.expect("bytes in time").expect("bytes");
+        tokio::time::timeout(Duration::from_secs(60), reading).await.expect("bytes in time").expect("bytes");
         String::from_utf8(bytes).unwrap()
     }
 
@@ -372,7 +372,7 @@ async fn rule_131_a_stop_ends_the_process_although_upgraded_streams_are_open() {
     let mut socket = Socket::upgrade(&world.masters(), "/upgrade", SPDY, "").await;
     assert!(socket.head().await.starts_with("http/1.1 101 "));
     let stopping = world.server.stop(Duration::ZERO);
-    tokio::time::timeout(Duration::from_secs(10), stopping)
+    tokio::time::timeout(Duration::from_secs(60), stopping)
         .await
         .expect("an upgraded stream is not waited for");
 }

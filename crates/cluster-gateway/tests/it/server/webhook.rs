@@ -313,7 +313,7 @@ async fn a_dead_webhook_hurts_nobody_but_those_who_need_it() {
     }
     until(|| async { dead.asked() == 64 }).await;
     // All its places are taken: the next one is told so and does not queue.
-    let answer = tokio::time::timeout(Duration::from_secs(10), echo(&world, "corp-more")).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(60), echo(&world, "corp-more")).await.unwrap();
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")), "{}", answer.text());
     assert!(answer.message().contains("identity rule \"corp\""), "{}", answer.message());
     assert_eq!(impersonation(&echo(&world, "firm-alice").await), ["impersonate-user=x"]);

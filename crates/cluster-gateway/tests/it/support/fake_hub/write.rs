@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::State;
 
 /// The kinds that can be written, and what they are called in a path.
-const KINDS: [&str; 4] = ["secrets", "configmaps", "leases", "apiservices"];
+const KINDS: [&str; 5] = ["secrets", "configmaps", "leases", "apiservices", "events"];
 
 /// What a path names.
 pub(super) struct Target {
