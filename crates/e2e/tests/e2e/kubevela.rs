@@ -73,7 +73,10 @@ fn a_cluster_lives_from_join_to_detach_by_requests_as_kubevela_makes_them() -> R
     refused("join", "vela-token", &["--member", &member.kubeconfig().to_string_lossy()], "already exists")?;
     refused("join", "local", &["--member", &member.kubeconfig().to_string_lossy()], "reserved")?;
     let at_member = world()?.through("vela-token")?;
-    ensure!(whoami(&at_member)? == "system:serviceaccount:kube-system:gateway-by-vela", "the credential is used");
+    ensure!(
+        whoami(&at_member)? == "system:serviceaccount:kube-system:gateway-by-vela",
+        "the credential is used"
+    );
     at_member.kubectl(["get", "namespace", "vela-system"]).run()?.success()?;
 
     let line = listed("vela-token")?;
@@ -115,7 +118,10 @@ fn a_cluster_lives_from_join_to_detach_by_requests_as_kubevela_makes_them() -> R
 fn a_certificate_joins_as_kubevela_writes_it() -> Result<()> {
     let member = world()?.member2.user("by-vela-certificate", &["system:masters"])?;
     join("vela-certificate", &member)?;
-    ensure!(whoami(&world()?.through("vela-certificate")?)? == "by-vela-certificate", "the certificate is used");
+    ensure!(
+        whoami(&world()?.through("vela-certificate")?)? == "by-vela-certificate",
+        "the certificate is used"
+    );
     let metadata = metadata("vela-certificate")?;
     let endpoint_type = metadata["labels"].get(format!("{}/cluster-endpoint-type", registration::GROUP));
     ensure!(endpoint_type.is_none(), "KubeVela does not write it: {metadata}");

@@ -25,6 +25,7 @@ mod outage;
 mod pods;
 mod proxies;
 mod readme;
+mod renewal;
 mod replicas;
 mod rights;
 mod standalone;
