@@ -21,12 +21,13 @@ use crate::status::Error;
 
 mod cluster_gateways;
 mod compress;
+mod described;
 mod diagnosis;
 mod discovery;
 mod encode;
 mod health;
 mod health_record;
-mod human;
+pub(crate) mod human;
 mod index;
 mod items;
 mod metrics;
@@ -52,9 +53,11 @@ use diagnosis::Diagnoses;
 use route::Route;
 use virtual_clusters::VirtualClusters;
 
+pub use described::described;
 pub use health::Condition;
 pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
+pub(crate) use selector::LabelSelector;
 pub use version::VersionInfo;
 
 /// How long a request waits for a version that is not here yet, as kube-apiserver's do.

@@ -4,6 +4,7 @@
 //! Writes only to the store; a running gateway learns of it by its own watch, like everyone else.
 
 mod name;
+pub mod ocm;
 mod store;
 
 pub use name::{LOCAL, NameError};

@@ -20,12 +20,12 @@ pub(super) fn since(time: Option<&str>, now: OffsetDateTime, absent: &'static st
 }
 
 /// Age of an object, as kubectl shows it.
-pub(super) fn age(created: Option<&str>, now: OffsetDateTime) -> Cow<'static, str> {
+pub(crate) fn age(created: Option<&str>, now: OffsetDateTime) -> Cow<'static, str> {
     since(created, now, UNKNOWN)
 }
 
 /// How long until then; `expired` when it is over.
-pub(super) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> Cow<'static, str> {
+pub(crate) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> Cow<'static, str> {
     match end {
         None => NONE.into(),
         Some(end) if end <= now => "expired".into(),

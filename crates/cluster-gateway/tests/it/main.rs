@@ -16,6 +16,7 @@ mod konnectivity;
 mod lease;
 mod managed_clusters;
 mod members;
+mod ocm;
 mod renewal;
 mod replay;
 mod server;

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod certificates;
+pub(crate) mod fake_cluster;
 pub mod fake_hub;
 pub(crate) mod fake_issuer;
 pub(crate) mod fake_webhook;
