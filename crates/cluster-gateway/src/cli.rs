@@ -9,6 +9,7 @@ mod apiserver;
 mod completion;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod export_config;
 mod kubeconfig;
 mod list;
@@ -78,6 +79,12 @@ enum Command {
     ///
     /// What `vela cluster export-config` prints, with contexts, and without what the hub's kubeconfig holds besides.
     ExportConfig(export_config::ExportConfigOptions),
+    /// Find out why a cluster does not work, hop by hop, and what to do
+    ///
+    /// Looks from the gateway's place and from here, side by side: Secret, parsing, DNS, connection, tunnel, TLS, authentication,
+    /// authorization, version, upgrades. Changes nothing. Without NAME: the hub itself, and every cluster in short.
+    #[command(after_long_help = doctor::EXIT_CODES)]
+    Doctor(Box<doctor::DoctorOptions>),
     /// Print version, commit and platform
     Version(version::VersionOptions),
     /// Print a script that completes commands and flags in a shell
@@ -153,6 +160,7 @@ fn dispatch(command: Command, leftovers: &[config::Leftover], name: Name) -> Exi
         Command::Probe(options) => probe::run(&options),
         Command::Kubeconfig(options) => kubeconfig::run(&options),
         Command::ExportConfig(options) => export_config::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Version(options) => version::run(&options),
         Command::Completion(options) => completion::run(&options, name.command()),
         Command::Man(options) => man::run(&options, Cli::command()),

@@ -23,6 +23,7 @@ mod renewal;
 mod standalone;
 
 pub use compat::{Leftover, normalize};
+pub use exec::exec_policy;
 pub use gates::FeatureGates;
 pub use operator::kubeconfigs;
 pub use options::{

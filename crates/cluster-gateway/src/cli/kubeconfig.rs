@@ -17,7 +17,7 @@ mod hub;
 mod standalone;
 
 pub(super) use file::save;
-pub(super) use standalone::kubeconfig;
+pub(super) use standalone::{OWN, kubeconfig};
 
 /// Heading of the flags that only mean something without a hub.
 const STANDALONE: &str = "For a standalone server (with --clusters-dir)";

@@ -95,7 +95,7 @@ fn table(clusters: &[Summary], now: OffsetDateTime) -> Table {
         let labels: Vec<_> = cluster.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let accepted = if cluster.accepted { "true".into() } else { Cell::with(Mood::Bad, "false") };
         let age = match &cluster.creation_timestamp {
-            Some(created) => human::age(Some(created), now),
+            Some(created) => human::age(Some(created), now).into_owned(),
             None => String::new(),
         };
         let reason = cluster.reason.clone().unwrap_or_default();
@@ -134,7 +134,7 @@ fn expiry(not_after: Option<&str>, now: OffsetDateTime) -> Cell {
         left if left < SOON => Mood::Warning,
         _ => Mood::Plain,
     };
-    Cell::with(mood, human::until(Some(end), now))
+    Cell::with(mood, human::until(Some(end), now).into_owned())
 }
 
 fn shortened(reason: &str) -> String {

@@ -12,7 +12,7 @@ mod progress;
 mod table;
 
 pub(super) use progress::Progress;
-pub(super) use table::{Cell, Column, Mood, Table};
+pub(super) use table::{Cell, Column, Mood, Table, printable};
 
 /// The form of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

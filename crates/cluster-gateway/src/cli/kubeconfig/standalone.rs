@@ -52,7 +52,7 @@ pub(super) fn write(options: &KubeconfigOptions, clusters_dir: &Path) -> anyhow:
 }
 
 /// The context of the server itself, and its name where a cluster has that; no cluster can be called the second.
-const OWN: [&str; 2] = ["cluster-gateway", "cluster-gateway:self"];
+pub(in crate::cli) const OWN: [&str; 2] = ["cluster-gateway", "cluster-gateway:self"];
 
 /// A kubeconfig with one context per cluster, and one named `cluster-gateway` for the server itself.
 pub(in crate::cli) fn kubeconfig<'n>(

@@ -56,11 +56,10 @@ async fn a_cluster_is_diagnosed_once_at_a_time() {
         let path = path.clone();
         tokio::spawn(async move { first.get(&path).await })
     };
-    until(|| async {
-        let answer = other.get(&path).await;
-        answer.status == 429 && answer.message().contains("is being diagnosed already")
-    })
-    .await;
+    let _held = silent.accept().await.unwrap();
+    let answer = other.get(&path).await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert!(answer.message().contains("is being diagnosed already"), "{}", answer.message());
     under_way.abort();
     // Its place is free again when nobody waits for the answer.
     let _ = under_way.await;
