@@ -7,12 +7,17 @@ use clap::{Parser, Subcommand};
 mod apiserver;
 #[cfg(feature = "demo")]
 mod demo;
+mod detach;
+mod edit;
+mod interactive;
+mod join;
 mod kubeconfig;
 #[allow(dead_code, unused_imports, reason = "the commands that use all of it are being written")]
 mod output;
 mod process;
+mod rename;
 mod standalone;
-#[allow(dead_code, reason = "its users come with the next commits")]
+mod standalone_access;
 mod target;
 mod version;
 
@@ -51,6 +56,22 @@ enum Command {
     ///
     /// Run it where the server's --data-dir is: whoever can read that directory can be anybody.
     Kubeconfig(kubeconfig::KubeconfigOptions),
+    /// Make a cluster known, by a kubeconfig
+    ///
+    /// Looks at the cluster first, writes its Secret (or, with --clusters-dir, its file), and sees that it answers through the
+    /// gateway. If anything fails, or on Ctrl-C, what was there before is put back. --plan only shows what would be done.
+    Join(Box<join::JoinOptions>),
+    /// Take a cluster out of the set; it may be dead
+    ///
+    /// What of KubeVela still refers to it is shown first: ResourceTrackers are cleaned, Applications that name it need --force.
+    Detach(detach::DetachOptions),
+    /// Give a cluster another name
+    Rename(rename::RenameOptions),
+    /// Set or remove labels of a cluster
+    #[command(subcommand)]
+    Labels(edit::LabelsCommand),
+    /// Give a cluster a name for people
+    Alias(edit::AliasOptions),
     /// Print version, commit and platform
     Version(version::VersionOptions),
 }
@@ -76,6 +97,11 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::run(&options),
         Command::Kubeconfig(options) => kubeconfig::run(&options),
+        Command::Join(options) => join::run(&options),
+        Command::Detach(options) => detach::run(&options),
+        Command::Rename(options) => rename::run(&options),
+        Command::Labels(command) => edit::labels(&command),
+        Command::Alias(options) => edit::alias(&options),
         Command::Version(options) => version::run(&options),
     }
 }
