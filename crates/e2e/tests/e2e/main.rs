@@ -28,6 +28,7 @@ mod pods;
 mod proxies;
 mod reads;
 mod readme;
+mod renewal;
 mod replicas;
 mod rights;
 mod standalone;
