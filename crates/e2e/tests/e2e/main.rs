@@ -8,6 +8,7 @@ mod credentials;
 mod demo;
 mod deploy;
 mod direct;
+mod doctor;
 mod documents;
 mod failures;
 mod harness;
