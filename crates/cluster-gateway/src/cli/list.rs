@@ -134,7 +134,7 @@ fn expiry(not_after: Option<&str>, now: OffsetDateTime) -> Cell {
         left if left < SOON => Mood::Warning,
         _ => Mood::Plain,
     };
-    Cell::with(mood, human::until(Some(end), now))
+    Cell::with(mood, human::until(Some(end), now).into_owned())
 }
 
 fn shortened(reason: &str) -> String {

@@ -66,7 +66,8 @@ pub(super) mod tests {
     #[test]
     fn every_subcommand_has_a_page() {
         let directory = tempfile::tempdir().unwrap();
-        write(Some(&directory.path().join("man1")), super::super::Cli::command()).unwrap();
+        let exit = write(Some(&directory.path().join("man1")), super::super::Cli::command());
+        assert_eq!(exit.unwrap(), Exit::Done);
         for name in ["cluster-gateway.1", "cluster-gateway-list.1", "cluster-gateway-kubeconfig.1"] {
             let page = std::fs::read_to_string(directory.path().join("man1").join(name)).unwrap();
             assert!(page.contains(".SH SYNOPSIS"), "{page}");

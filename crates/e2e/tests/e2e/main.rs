@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod authentication;
+mod client_crate;
 mod credentials;
 mod demo;
 mod deploy;
@@ -25,7 +26,9 @@ mod ocm;
 mod outage;
 mod pods;
 mod proxies;
+mod reads;
 mod readme;
+mod renewal;
 mod replicas;
 mod rights;
 mod standalone;
