@@ -62,6 +62,15 @@ pub async fn diagnose(entry: Entry, policy: &ClusterPolicy, depth: &Depth) -> Di
     hops(walk, &cluster, depth).await
 }
 
+/// The diagnosis of a cluster of which there is nothing; `place` says where it was looked for.
+#[must_use]
+pub fn absent(name: &str, place: &str) -> Diagnosis {
+    let remedy = "list what there is (cluster-gateway list), or join the cluster";
+    Walk::new(name.to_owned(), &Depth::default())
+        .with(Hop::Secret, Verdict::failed(format!("there is no {place}"), remedy))
+        .end()
+}
+
 /// Looks at a cluster as the gateway has read it. See [`diagnose`].
 pub async fn diagnose_cluster(cluster: &Cluster, depth: &Depth) -> Diagnosis {
     let mut walk = Walk::new(cluster.name.clone(), depth);

@@ -20,6 +20,7 @@ mod record;
 mod track;
 
 use probe::Finding;
+pub(crate) use probe::probe;
 pub use readings::readings;
 pub use record::HealthRecorder;
 use track::Tracked;

@@ -14,6 +14,7 @@ mod join;
 mod kubeconfig;
 mod labels;
 mod name;
+pub mod ocm;
 mod plan;
 mod preflight;
 mod references;

@@ -12,7 +12,7 @@ mod progress;
 mod table;
 
 pub(super) use progress::Progress;
-pub(super) use table::{Cell, Column, Mood, Table};
+pub(super) use table::{Cell, Column, Mood, Table, printable};
 
 /// The form of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -56,6 +56,7 @@ pub(super) enum Exit {
     /// 2: the command line or a setting is wrong; nothing was begun.
     Usage,
     /// 10 and more: which hop on the way to a cluster fails, counted from 0 (`doctor`).
+    #[allow(dead_code, reason = "for doctor")]
     Hop(u8),
 }
 

@@ -60,6 +60,13 @@ impl Walk {
         more
     }
 
+    /// Adds a hop that nobody had to wait for.
+    pub(super) fn with(mut self, hop: Hop, verdict: Verdict) -> Self {
+        let Verdict { outcome, found, remedy } = verdict;
+        self.findings.push(Finding { hop, outcome, found, remedy, took: Duration::ZERO });
+        self
+    }
+
     /// Adds to a hop that has passed what a later one has found out about it.
     pub(super) fn warn(&mut self, hop: Hop, note: (String, String)) {
         let Some(finding) = self.findings.iter_mut().find(|finding| finding.hop == hop) else { return };

@@ -16,6 +16,7 @@ mod files;
 mod identity;
 mod kubeconfig;
 mod name;
+mod rewrite;
 mod secret;
 
 use files::ClusterFiles;

@@ -202,6 +202,11 @@ impl FakeHub {
         self.shared.state().requests.clone()
     }
 
+    /// All objects of a kind as they are now.
+    pub fn all(&self, plural: &str) -> Vec<Value> {
+        self.shared.state().objects.all(plural)
+    }
+
     /// Makes the kind ManagedCluster known.
     pub fn install_managed_clusters(&self) {
         self.shared.state().managed_clusters = true;

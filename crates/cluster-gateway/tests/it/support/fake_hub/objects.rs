@@ -76,6 +76,10 @@ impl Objects {
         found.map(|(_, object)| object.clone())
     }
 
+    pub(super) fn all(&self, plural: &str) -> Vec<Value> {
+        self.now.iter().filter(|((own, ..), _)| *own == plural).map(|(_, object)| object.clone()).collect()
+    }
+
     pub(super) fn list(&self, selection: &Selection) -> Vec<Value> {
         let all = self.now.iter().filter(|((plural, ..), object)| selection.covers(plural, object));
         all.map(|(_, object)| object).filter(|object| selection.labels_match(object)).cloned().collect()

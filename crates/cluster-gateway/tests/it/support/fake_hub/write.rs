@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::State;
 
 /// The kinds that can be written, and what they are called in a path.
-const KINDS: [&str; 6] =
-    ["secrets", "configmaps", "leases", "apiservices", "resourcetrackers", "applications"];
+const KINDS: [&str; 7] =
+    ["secrets", "configmaps", "leases", "apiservices", "events", "resourcetrackers", "applications"];
 
 /// What a path names.
 pub(super) struct Target {
