@@ -177,6 +177,11 @@ impl FakeHub {
         self.shared.state().objects.get(plural, namespace, name)
     }
 
+    /// All objects of a kind as they are now.
+    pub fn all(&self, plural: &str) -> Vec<Value> {
+        self.shared.state().objects.all(plural)
+    }
+
     /// Registers a gateway, or removes it.
     pub fn set_gateway(&self, gateway: Option<Aggregated>) {
         self.shared.state().gateway = gateway;
@@ -200,11 +205,6 @@ impl FakeHub {
     /// Everything that was asked, in its order.
     pub fn all_requests(&self) -> Vec<String> {
         self.shared.state().requests.clone()
-    }
-
-    /// All objects of a kind as they are now.
-    pub fn all(&self, plural: &str) -> Vec<Value> {
-        self.shared.state().objects.all(plural)
     }
 
     /// Makes the kind ManagedCluster known.
