@@ -11,13 +11,19 @@ mod completion;
 mod demo;
 mod doctor;
 mod export_config;
+mod detach;
+mod edit;
+mod interactive;
+mod join;
 mod kubeconfig;
 mod list;
 mod man;
 mod output;
 mod probe;
 mod process;
+mod rename;
 mod standalone;
+mod standalone_access;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -85,6 +91,22 @@ enum Command {
     /// authorization, version, upgrades. Changes nothing. Without NAME: the hub itself, and every cluster in short.
     #[command(after_long_help = doctor::EXIT_CODES)]
     Doctor(Box<doctor::DoctorOptions>),
+    /// Make a cluster known, by a kubeconfig
+    ///
+    /// Looks at the cluster first, writes its Secret (or, with --clusters-dir, its file), and sees that it answers through the
+    /// gateway. If anything fails, or on Ctrl-C, what was there before is put back. --plan only shows what would be done.
+    Join(Box<join::JoinOptions>),
+    /// Take a cluster out of the set; it may be dead
+    ///
+    /// What of KubeVela still refers to it is shown first: ResourceTrackers are cleaned, Applications that name it need --force.
+    Detach(detach::DetachOptions),
+    /// Give a cluster another name
+    Rename(rename::RenameOptions),
+    /// Set or remove labels of a cluster
+    #[command(subcommand)]
+    Labels(edit::LabelsCommand),
+    /// Give a cluster a name for people
+    Alias(edit::AliasOptions),
     /// Print version, commit and platform
     Version(version::VersionOptions),
     /// Print a script that completes commands and flags in a shell
@@ -164,5 +186,10 @@ fn dispatch(command: Command, leftovers: &[config::Leftover], name: Name) -> Exi
         Command::Version(options) => version::run(&options),
         Command::Completion(options) => completion::run(&options, name.command()),
         Command::Man(options) => man::run(&options, Cli::command()),
+        Command::Join(options) => join::run(&options),
+        Command::Detach(options) => detach::run(&options),
+        Command::Rename(options) => rename::run(&options),
+        Command::Labels(command) => edit::labels(&command),
+        Command::Alias(options) => edit::alias(&options),
     }
 }

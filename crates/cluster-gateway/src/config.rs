@@ -25,7 +25,7 @@ mod standalone;
 pub use compat::{Leftover, normalize};
 pub use exec::exec_policy;
 pub use gates::FeatureGates;
-pub use operator::kubeconfigs;
+pub use operator::{find_program, kubeconfigs, operator_policy};
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
     KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, RenewalOptions, StandaloneOptions,

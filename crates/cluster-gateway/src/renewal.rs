@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 mod account;
 mod ask;
+mod client;
 mod establish;
 mod expiry;
 mod keeper;
@@ -25,6 +26,7 @@ mod turn;
 
 pub use account::ServiceAccountRef;
 pub use ask::{AskError, ask};
+pub use client::client;
 pub use establish::{
     Change, DEFAULT_NAME, DEFAULT_NAMESPACE, EstablishError, Establishment, MemberObject, Role,
     missing_rights, survey,

@@ -35,17 +35,49 @@ impl Operator {
     /// # Errors
     /// [`HubError`]: no configuration, or one that cannot be used.
     pub async fn connect(settings: &OperatorConfig) -> Result<Self, HubError> {
-        let kubeconfig = merged(&settings.kubeconfigs)?;
-        let context = settings.context.clone().or_else(|| kubeconfig.as_ref()?.current_context.clone());
-        let mut config = match &kubeconfig {
-            Some(kubeconfig) => of_context(kubeconfig, &settings.kubeconfigs, context.clone()).await?,
-            None => Config::incluster().map_err(|error| HubError::NotInCluster(chain(&error)))?,
+        match merged(&settings.kubeconfigs)? {
+            Some(kubeconfig) => {
+                let path =
+                    settings.kubeconfigs.first().map_or_else(String::new, |path| path.display().to_string());
+                Self::of(kubeconfig, &path, settings.context.as_deref()).await
+            }
+            None => {
+                let config = Config::incluster().map_err(|error| HubError::NotInCluster(chain(&error)))?;
+                Self::with(config, None, None).await
+            }
+        }
+    }
+
+    /// As [`Operator::connect`], with a kubeconfig that `path` names in messages.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub async fn of(kubeconfig: Kubeconfig, path: &str, context: Option<&str>) -> Result<Self, HubError> {
+        let unusable = |cause| HubError::Kubeconfig { path: path.to_owned(), cause };
+        let Some(context) = context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone()) else {
+            return Err(unusable("it has no current-context; choose one with --hub-context".to_owned()));
         };
+        if !kubeconfig.contexts.iter().any(|named| named.name == context) {
+            let known: Vec<_> =
+                kubeconfig.contexts.iter().take(20).map(|named| named.name.as_str()).collect();
+            return Err(unusable(format!("it has no context \"{context}\"; there are {}", known.join(", "))));
+        }
+        let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+        let config = Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
+        let config = config.map_err(|error| unusable(chain(&error)))?;
+        Self::with(config, Some(Box::new(kubeconfig)), Some(context)).await
+    }
+
+    async fn with(
+        mut config: Config,
+        kubeconfig: Option<Box<Kubeconfig>>,
+        context: Option<String>,
+    ) -> Result<Self, HubError> {
         config.default_retry = false;
         let agent = HeaderValue::from_static(concat!("cluster-gateway-cli/", env!("CARGO_PKG_VERSION")));
         config.headers.push((header::USER_AGENT, agent));
         Ok(Self {
-            kubeconfig: kubeconfig.map(Box::new),
+            kubeconfig,
             context,
             namespace: config.default_namespace.clone(),
             url: config.cluster_url.to_string(),
@@ -103,26 +135,6 @@ fn merged(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, HubError> {
         });
     }
     Ok(all)
-}
-
-async fn of_context(
-    kubeconfig: &Kubeconfig,
-    paths: &[PathBuf],
-    context: Option<String>,
-) -> Result<Config, HubError> {
-    let path = || paths.first().map_or_else(String::new, |path| path.display().to_string());
-    let Some(context) = context else {
-        let cause = "it has no current-context; choose one with --hub-context".to_owned();
-        return Err(HubError::Kubeconfig { path: path(), cause });
-    };
-    if !kubeconfig.contexts.iter().any(|named| named.name == context) {
-        let known: Vec<_> = kubeconfig.contexts.iter().take(20).map(|named| named.name.as_str()).collect();
-        let cause = format!("it has no context \"{context}\"; there are {}", known.join(", "));
-        return Err(HubError::Kubeconfig { path: path(), cause });
-    }
-    let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
-    let made = Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
-    made.map_err(|error| HubError::Kubeconfig { path: path(), cause: chain(&error) })
 }
 
 fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> HubError {

@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Entry, Index};
-use crate::manifest::{Directory, OpenError};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
+
+use super::{Entry, Index, Unusable};
+use crate::manifest::{Directory, Fields, OpenError};
 
 mod files;
 mod identity;
@@ -52,6 +55,26 @@ impl Default for ClustersDirectory {
             poll: Duration::from_secs(1),
         }
     }
+}
+
+/// The cluster that `current-context` of a kubeconfig means, as a Secret; a program may give its credential.
+///
+/// # Errors
+/// Why it cannot be used, without a part of the kubeconfig.
+pub fn secret_of_kubeconfig(kubeconfig: &Value) -> Result<Secret, String> {
+    let fields = Fields::of(kubeconfig, "")?;
+    let (entries, notes) = kubeconfig::read(&fields, Contexts::Current, true)?;
+    match entries.into_iter().next() {
+        Some(Entry { unusable: Some(Unusable(reason)), .. }) => Err(reason),
+        Some(entry) => Ok(entry.secret),
+        None => Err(notes.join("; ")),
+    }
+}
+
+/// A name for a cluster made of what somebody calls it; `None` if nothing usable is in it.
+#[must_use]
+pub fn name_of(text: &str) -> Option<String> {
+    name::slug(text)
 }
 
 /// The directory as a source of clusters.

@@ -103,6 +103,20 @@ async fn a_token_that_was_renewed_rests_before_the_new_secret_is_seen_and_after(
     assert!(begins(&mut member, at(900)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_takes_the_annotation_away_has_the_token_renewed_at_once() {
+    let config = RenewalConfig::default();
+    let mut member = tracked();
+    assert!(begins(&mut member, at(900)));
+    let life = Life { issued: at(900), ends: at(2000) };
+    member.done(Done::Renewal(Ok(Renewed { account: account(), life })), &config);
+    let unknown = cluster(|annotations| annotations.retain(|key, _| !key.contains("/token-issued")));
+    let mut asked = Cluster::clone(&unknown);
+    asked.resource_version = "2".to_owned();
+    let mut member = Tracked::adopt(Some(member), &Arc::new(asked)).unwrap();
+    assert!(begins(&mut member, at(901)));
+}
+
 #[test]
 fn clusters_whose_credential_has_no_end_that_is_known_are_not_looked_after() {
     let none = cluster(BTreeMap::clear);

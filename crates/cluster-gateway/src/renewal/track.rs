@@ -95,7 +95,13 @@ impl Tracked {
         }
         let same = |before: &Self| before.account == account && before.cluster.uid == cluster.uid;
         Some(match before.filter(same) {
-            Some(before) => Self { cluster: Arc::clone(cluster), ..before },
+            Some(before) => {
+                let changed = before.cluster.resource_version != cluster.resource_version;
+                // Somebody has taken away what was written down, to have the token renewed now.
+                let asked = changed && before.failures == 0 && Life::of(&cluster.annotations).is_none();
+                let not_before = if asked { Instant::now() } else { before.not_before };
+                Self { cluster: Arc::clone(cluster), not_before, ..before }
+            }
             None => Self::new(Arc::clone(cluster), account),
         })
     }

@@ -14,6 +14,7 @@ mod certificate;
 mod hub;
 mod konnectivity;
 mod lease;
+mod lifecycle;
 mod managed_clusters;
 mod members;
 mod ocm;

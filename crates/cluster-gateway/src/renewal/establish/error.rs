@@ -49,6 +49,9 @@ pub(super) async fn member<T>(
         Ok(Err(kube::Error::SerdeError(_))) => {
             Err(EstablishError::Refused(said(&"its answer is not what was asked for")))
         }
+        Ok(Err(kube::Error::Service(error))) => {
+            Err(EstablishError::Unreachable(said(&chain(error.as_ref()))))
+        }
         Ok(Err(error)) => Err(EstablishError::Unreachable(said(&chain(&error)))),
     }
 }
