@@ -24,6 +24,7 @@ mod lifecycle;
 mod many;
 mod members;
 mod ocm;
+mod ocm_join;
 mod outage;
 mod pods;
 mod proxies;
