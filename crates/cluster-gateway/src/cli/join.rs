@@ -8,13 +8,14 @@ use anyhow::{Context, anyhow, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use serde_json::Value;
 
+use super::account::AccountOptions;
 use super::interactive::{self, agreed, plan_text, stopped_by_signals, warnings};
 use super::output::{self, Exit, OutputOptions, Progress};
 use super::standalone_access::StandaloneOptions;
 use super::target::{Target, TargetOptions};
 use crate::config;
 use crate::lifecycle::{
-    Gateway, Join, JoinRequest, Joined, KubeconfigSource, NamespaceOutcome, parse_labels,
+    AccountChoice, Gateway, Join, JoinRequest, Joined, KubeconfigSource, NamespaceOutcome, parse_labels,
 };
 
 /// How long the gateway may take to learn of the cluster.
@@ -61,6 +62,9 @@ pub(super) struct JoinOptions {
     /// the hub's kubeconfig
     #[arg(long, alias = "in-cluster-boostrap", value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     in_cluster_bootstrap: bool,
+
+    #[command(flatten)]
+    account: AccountOptions,
 
     /// Replace a cluster of this name; its labels, alias and identity rules stay
     #[arg(long)]
@@ -123,7 +127,8 @@ async fn join(options: &JoinOptions) -> anyhow::Result<Exit> {
 async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
     let stop = stopped_by_signals()?;
     let target = options.target.open().await?;
-    let request = options.request(&target)?;
+    let gateway = options.gateway(&target).await?;
+    let request = options.request(&target, gateway.is_some())?;
     let program = program(&request)?;
     let policy = config::operator_policy(options.insecure_skip_tls_verify, program);
     let progress = Progress::start("looking at the cluster");
@@ -143,7 +148,6 @@ async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     tell(&join);
-    let gateway = options.gateway(&target).await?;
     let progress = Progress::start("writing, and waiting for the cluster to answer through the gateway");
     let joined = join.commit(&target.store, gateway.as_ref(), &stop).await;
     drop(progress);
@@ -194,11 +198,14 @@ fn sentence(joined: &Joined) -> String {
         NamespaceOutcome::Created => "; its namespace has been made",
         NamespaceOutcome::NotAsked | NamespaceOutcome::Existed => "",
     };
-    format!("cluster {cluster} {verb} ({endpoint}{version}): {answers}{namespace}\n")
+    let account = joined.service_account.as_ref().map_or_else(String::new, |account| {
+        format!("; its credential is a token of service account {account}, which the gateway renews")
+    });
+    format!("cluster {cluster} {verb} ({endpoint}{version}): {answers}{namespace}{account}\n")
 }
 
 impl JoinOptions {
-    fn request(&self, target: &Target) -> anyhow::Result<JoinRequest> {
+    fn request(&self, target: &Target, asks: bool) -> anyhow::Result<JoinRequest> {
         let namespace = match (&self.create_namespace, &target.hub) {
             (Some(namespace), _) => Some(namespace.clone()),
             (None, Some(_)) => Some(KUBEVELA.to_owned()),
@@ -213,6 +220,7 @@ impl JoinOptions {
             create_namespace: namespace.filter(|_| !self.skip_post_check),
             overwrite: self.overwrite,
             allow_insecure: self.insecure_skip_tls_verify,
+            account: self.account.request(Some(AccountChoice::WhereAllowed), asks)?,
             preflight: !self.skip_preflight,
         })
     }
