@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{deny, rules, workspace};
+use crate::{deny, rules, soak, workspace};
 
 /// So many tests may fail in company, if each passes alone.
 const MOST_UNSTEADY: usize = 3;
@@ -34,6 +34,7 @@ fn steps(tests: &mut Tally) -> Result<()> {
         plain(command)
     })?;
     step("dependencies", || plain(deny::command()?))?;
+    step("soak", || soak::run(&soak::Options::short()))?;
     step("rules of the contract", || rules::run(&rules::Options::default()))
 }
 

@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use kube::config::Kubeconfig;
 
-use super::output::{Exit, Format, OutputOptions, Progress, Table, Terminal, finish, print, write};
+use super::output::{Exit, Format, OutputOptions, Progress, Table, Terminal, print, write};
+use super::process;
 use super::target::TargetOptions;
 use crate::config;
 use crate::credential::ExecPlugins;
@@ -72,9 +73,7 @@ enum Place {
 }
 
 pub(super) fn run(options: &DoctorOptions) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = runtime.map_err(anyhow::Error::new).and_then(|runtime| runtime.block_on(look(options)));
-    finish("doctor", result)
+    process::run("doctor", look(options))
 }
 
 async fn look(options: &DoctorOptions) -> anyhow::Result<Exit> {

@@ -66,8 +66,8 @@ pub(super) mod tests {
     #[test]
     fn every_subcommand_has_a_page() {
         let directory = tempfile::tempdir().unwrap();
-        let written = write(Some(&directory.path().join("man1")), super::super::Cli::command());
-        assert_eq!(written.unwrap(), Exit::Done);
+        let exit = write(Some(&directory.path().join("man1")), super::super::Cli::command());
+        assert_eq!(exit.unwrap(), Exit::Done);
         for name in ["cluster-gateway.1", "cluster-gateway-list.1", "cluster-gateway-kubeconfig.1"] {
             let page = std::fs::read_to_string(directory.path().join("man1").join(name)).unwrap();
             assert!(page.contains(".SH SYNOPSIS"), "{page}");

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use cluster_gateway_client::v1alpha1::{ANNOTATION_SERVICE_ACCOUNT, ANNOTATION_TOKEN_ISSUED};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::finding::Verdict;
 use super::member::{Answer, Member, line};
@@ -120,12 +122,34 @@ fn judge(answer: &Answer, member: &Member<'_>, cluster: &Cluster) -> Verdict {
 fn known(found: String, cluster: &Cluster) -> Verdict {
     let Some(end) = cluster.credential_facts.not_after else { return Verdict::passed(found) };
     let left = Duration::try_from(end - OffsetDateTime::now_utc()).unwrap_or_default();
+    if let Some(life) = renewed(cluster, end) {
+        return overdue(&found, left, life);
+    }
     if left >= SOON {
         return Verdict::passed(found);
     }
     Verdict::warned(
         format!("{found}; the credential ends in {}, at {}", days(left), timestamp(end)),
         "renew it before it ends (cluster-gateway rotate)",
+    )
+}
+
+/// The whole life of a token that the gateway renews.
+fn renewed(cluster: &Cluster, end: OffsetDateTime) -> Option<Duration> {
+    cluster.annotations.get(ANNOTATION_SERVICE_ACCOUNT)?;
+    let issued = cluster.annotations.get(ANNOTATION_TOKEN_ISSUED)?;
+    let issued = OffsetDateTime::parse(issued, &Rfc3339).ok()?;
+    Duration::try_from(end - issued).ok()
+}
+
+/// It is renewed when a fifth of its life is left.
+fn overdue(found: &str, left: Duration, life: Duration) -> Verdict {
+    if left >= life / 10 {
+        return Verdict::passed(format!("{found}; the gateway renews its token"));
+    }
+    Verdict::warned(
+        format!("{found}; the gateway should have renewed its token by now, which ends in {}", days(left)),
+        "see the gateway's log, and the Events of the Secret, for why the token could not be renewed",
     )
 }
 

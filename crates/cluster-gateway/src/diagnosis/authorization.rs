@@ -26,11 +26,16 @@ const fn right(group: &'static str, resource: &'static str, verb: &'static str, 
 
 const EVERYTHING: Right = right("*", "*", "*", false);
 
-/// For passing identities on (contract rules 151, 152). Which uids and extra attributes there will be nobody knows before.
-const IMPERSONATION: [Right; 3] = [
+/// For passing identities on (contract rules 151, 152). Which other extra attributes there will be nobody knows before.
+const IMPERSONATION: [Right; 4] = [
     right("", "users", "impersonate", true),
     right("", "groups", "impersonate", true),
     right("", "serviceaccounts", "impersonate", true),
+    // Hubs of Kubernetes 1.32 and later say it of everybody who has a certificate or a service account's token.
+    Right {
+        subresource: "authentication.kubernetes.io/credential-id",
+        ..right("authentication.k8s.io", "userextras", "impersonate", false)
+    },
 ];
 
 /// What people and KubeVela do with a cluster, when all of them are the gateway's user there.

@@ -17,6 +17,7 @@ use crate::hub::{CallError, Operator, call};
 use crate::lifecycle::{Store, StoreError};
 
 mod certificate;
+mod direct;
 
 const CLUSTER_GATEWAYS: &str = "clustergateways";
 const DIAGNOSIS: &str = "diagnosis";
@@ -37,6 +38,7 @@ pub(super) async fn look(hub: &Operator, store: &Store) -> Vec<Check> {
         checks.push(certificate::look(spec, available));
     }
     checks.push(gateway(&client).await);
+    checks.extend(direct::look(&client).await);
     checks.push(rights(&client).await);
     checks
 }

@@ -24,6 +24,7 @@ mod journal;
 mod kind;
 mod manifests;
 mod plan;
+mod server;
 mod signing;
 mod wait;
 
@@ -31,6 +32,7 @@ pub use detach::{OcmDetach, OcmDetached, detach};
 pub use error::{OcmError, OcmFailure};
 pub use join::join;
 pub use plan::{Action, OcmPlan, PlannedObject, look};
+pub use server::Server;
 
 /// Longest name of a cluster: OCM makes a namespace of it, and a value of labels.
 const MAX_NAME: usize = 63;
@@ -54,21 +56,12 @@ pub enum Side {
     Member,
 }
 
-/// An API server and whom to trust there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// `https://HOST[:PORT][/PATH]`.
-    pub url: String,
-    /// CA bundle, PEM. `None`: the system's roots.
-    pub ca: Option<Vec<u8>>,
-}
-
 /// Under which address the agent reaches the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubAddress {
-    /// That of the hub's ConfigMap `kube-public/cluster-info`; this one if there is none.
-    ClusterInfo(Server),
-    /// This one: as in the operator's kubeconfig.
+    /// That of the hub's ConfigMap `kube-public/cluster-info`; this one, if any, where there is none.
+    ClusterInfo(Option<Server>),
+    /// This one, which the operator's kubeconfig names.
     Given(Server),
 }
 

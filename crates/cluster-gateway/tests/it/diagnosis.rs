@@ -283,6 +283,36 @@ async fn what_works_and_is_not_well_is_warned_of() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_credential_is_warned_of_unless_the_gateway_renews_it_in_time() {
+    use time::format_description::well_known::Rfc3339;
+    let now = time::OffsetDateTime::now_utc();
+    let token = |left: i64| jwt(&format!("{{\"exp\":{}}}", now.unix_timestamp() + left));
+    let issued = |ago: i64| (now - time::Duration::seconds(ago)).format(&Rfc3339).unwrap();
+    let day = 24 * 60 * 60;
+    for (left, renewed_since, outcome, words) in [
+        (90 * day, None, Outcome::Passed, "as "),
+        (5 * day + 60, None, Outcome::Warned, "the credential ends in 5 days"),
+        (20 * 3600, Some(4 * 3600), Outcome::Passed, "the gateway renews its token"),
+        (3600, Some(23 * 3600), Outcome::Warned, "should have renewed its token"),
+    ] {
+        let token: &'static str = token(left).leak();
+        let member = ScriptedMember::start(Script { token, ..Script::default() }).await;
+        let mut secret = with(of(&member), "token", token);
+        if let Some(since) = renewed_since {
+            let group = "cluster.core.oam.dev";
+            secret.metadata.annotations = Some(BTreeMap::from([
+                (format!("{group}/service-account"), "a/b".to_owned()),
+                (format!("{group}/token-issued-at"), issued(since)),
+            ]));
+        }
+        let diagnosis = look(secret).await;
+        let finding = diagnosis.of(Hop::Authentication).unwrap();
+        assert_eq!(finding.outcome, outcome, "{diagnosis:#?}");
+        says(finding, &[words], &[]);
+    }
+}
+
+#[tokio::test]
 async fn the_clock_of_a_member_that_is_not_trusted_is_looked_at_without_a_credential() {
     let ca = TestCa::new("member CA");
     let leaf = Some(ca.expired_server(&["127.0.0.1"]));

@@ -155,7 +155,7 @@ fn request() -> OcmRequest {
         labels: BTreeMap::from([("region".to_owned(), "north".to_owned())]),
         alias: Some("The first".to_owned()),
         member: Server { url: "https://10.0.0.1:6443".to_owned(), ca: Some(b"CA".to_vec()) },
-        hub: HubAddress::ClusterInfo(Server { url: "https://hub:6443".to_owned(), ca: None }),
+        hub: HubAddress::ClusterInfo(Some(Server { url: "https://hub:6443".to_owned(), ca: None })),
         images: Images::default(),
         patience: Duration::from_secs(3),
     }

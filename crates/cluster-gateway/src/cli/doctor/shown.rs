@@ -7,25 +7,32 @@ use crate::cli::output::{Cell, Column, Mood, Table, printable};
 use crate::diagnosis::{Finding, Hop, Outcome};
 use crate::doctor::{Check, ClusterReport, Report, View};
 
-const HOPS: &[Column] =
-    &[Column::new("HOP"), Column::new("HERE"), Column::new("GATEWAY"), Column::wide("FOUND")];
+const HERE: Column = Column::new("HERE");
+const GATEWAY: Column = Column::new("GATEWAY");
+/// Columns with both places, with one, with the other.
+type Columns = [&'static [Column]; 3];
+const HOPS: Columns = [
+    &[Column::new("HOP"), HERE, GATEWAY, Column::wide("FOUND")],
+    &[Column::new("HOP"), HERE, Column::wide("FOUND")],
+    &[Column::new("HOP"), GATEWAY, Column::wide("FOUND")],
+];
+const CLUSTERS: Columns = [
+    &[Column::new("CLUSTER"), HERE, GATEWAY, Column::new("FOUND")],
+    &[Column::new("CLUSTER"), HERE, Column::new("FOUND")],
+    &[Column::new("CLUSTER"), GATEWAY, Column::new("FOUND")],
+];
 const CHECKS: &[Column] = &[Column::new("HUB"), Column::new("OUTCOME"), Column::new("FOUND")];
-const CLUSTERS: &[Column] =
-    &[Column::new("CLUSTER"), Column::new("HERE"), Column::new("GATEWAY"), Column::new("FOUND")];
 
 /// One cluster: a line per hop, then what is wrong and what to do.
 pub(super) fn cluster(report: &ClusterReport, wide: bool, colour: bool) -> String {
-    let mut table = Table::new(HOPS, "");
+    let asked = asked(std::slice::from_ref(report));
+    let mut table = Table::new(columns(HOPS, asked), "");
     for hop in Hop::ALL {
         let here = report.here.as_ref().map(|view| finding(view, hop));
         let gateway = report.gateway.as_ref().map(|view| finding(view, hop));
         let found = here.flatten().into_iter().chain(gateway.flatten()).next();
-        table.row(vec![
-            hop.as_str().into(),
-            timed(here),
-            timed(gateway),
-            found.map(|finding| finding.found.clone()).unwrap_or_default().into(),
-        ]);
+        let found = found.map(|finding| finding.found.clone()).unwrap_or_default();
+        table.row(row(hop.as_str(), asked, [timed(here), timed(gateway)], &found));
     }
     let mut text = format!("Cluster {}\n\n{}", printable(&report.cluster), table.render(wide, colour));
     for (place, view) in [("here", &report.here), ("the gateway", &report.gateway)] {
@@ -62,16 +69,14 @@ pub(super) fn report(report: &Report, wide: bool, colour: bool) -> String {
         }
         let _ = writeln!(text, "{}", table.render(wide, colour));
     }
-    let mut table = Table::new(CLUSTERS, "There is no cluster.");
+    let asked = asked(&report.clusters);
+    let mut table = Table::new(columns(CLUSTERS, asked), "There is no cluster.");
     for cluster in &report.clusters {
         let worst =
             cluster.views().filter_map(View::worst).max_by_key(|worst| worst.outcome == Outcome::Failed);
-        table.row(vec![
-            cluster.cluster.as_str().into(),
-            short(cluster.here.as_ref()),
-            short(cluster.gateway.as_ref()),
-            worst.map(|finding| finding.found.clone()).unwrap_or_else(|| unseen(cluster)).into(),
-        ]);
+        let places = [short(cluster.here.as_ref()), short(cluster.gateway.as_ref())];
+        let found = worst.map(|finding| finding.found.clone()).unwrap_or_else(|| unseen(cluster));
+        table.row(row(&cluster.cluster, asked, places, &found));
     }
     text.push_str(&table.render(wide, colour));
     for check in report.hub.iter().filter(|check| check.remedy.is_some()) {
@@ -82,6 +87,26 @@ pub(super) fn report(report: &Report, wide: bool, colour: bool) -> String {
         text.push_str("\nWhat to do about a cluster: cluster-gateway doctor NAME\n");
     }
     text
+}
+
+/// Which places have a column: here, the gateway. Both, if there is nothing to say of either.
+fn asked(clusters: &[ClusterReport]) -> [bool; 2] {
+    let here = clusters.iter().any(|cluster| cluster.here.is_some());
+    let gateway = clusters.iter().any(|cluster| cluster.gateway.is_some());
+    if here || gateway { [here, gateway] } else { [true, true] }
+}
+
+fn columns([both, only_here, only_gateway]: Columns, asked: [bool; 2]) -> &'static [Column] {
+    match asked {
+        [true, false] => only_here,
+        [false, true] => only_gateway,
+        _ => both,
+    }
+}
+
+fn row(first: &str, asked: [bool; 2], places: [Cell; 2], found: &str) -> Vec<Cell> {
+    let places = asked.into_iter().zip(places).filter(|(asked, _)| *asked).map(|(_, cell)| cell);
+    std::iter::once(first.into()).chain(places).chain([found.into()]).collect()
 }
 
 /// The clusters that do not work, for scripts.

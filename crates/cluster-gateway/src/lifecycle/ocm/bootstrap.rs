@@ -26,7 +26,11 @@ pub(super) async fn server(sides: &Sides, address: &HubAddress) -> Result<Server
     let (namespace, name) = CLUSTER_INFO;
     let api = Kind::ConfigMap.api(sides, Side::Hub, Some(namespace));
     let Some(published) = call(api.get_opt(name)).await.map_err(at(Side::Hub))? else {
-        return Ok(otherwise.clone());
+        return otherwise.clone().ok_or_else(|| {
+            OcmError::Refused(format!(
+                "the hub has no ConfigMap {namespace}/{name}, and no kubeconfig names its address; use --kubeconfig"
+            ))
+        });
     };
     let text = published.data["data"]["kubeconfig"].as_str().unwrap_or_default();
     published_server(text).map_err(|reason| {
@@ -42,13 +46,7 @@ fn published_server(text: &str) -> Result<Server, String> {
     let [cluster] = kubeconfig.clusters.as_slice() else {
         return Err(format!("its kubeconfig holds {} clusters instead of one", kubeconfig.clusters.len()));
     };
-    let cluster = cluster.cluster.as_ref().ok_or("its cluster is empty")?;
-    let url = cluster.server.clone().filter(|url| url.starts_with("https://"));
-    let ca = cluster.certificate_authority_data.as_ref().map(|data| STANDARD.decode(data)).transpose();
-    Ok(Server {
-        url: url.ok_or("its cluster has no server that begins with https://")?,
-        ca: ca.map_err(|_| "its certificate-authority-data is not base64")?,
-    })
+    Server::of(cluster.cluster.as_ref().ok_or("its cluster is empty")?)
 }
 
 /// A kubeconfig for the agent of the cluster, with a token of its first identity.

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::fake_member::{Leaf, TestCa, server_config};
 
-/// The token that it knows.
+/// The token that it knows unless it is told another.
 pub(crate) const TOKEN: &str = "scripted-token-of-32-characters!";
 
 /// How it answers.
@@ -25,6 +25,8 @@ pub(crate) struct Script {
     pub(crate) leaf: Option<Leaf>,
     /// Whether it speaks TLS.
     pub(crate) tls: bool,
+    /// The token that it knows.
+    pub(crate) token: &'static str,
     /// As whom it knows the token; `None`: it does not.
     pub(crate) user: Option<&'static str>,
     /// Version of SelfSubjectReview that it has; `None`: none.
@@ -52,6 +54,7 @@ impl Default for Script {
         Self {
             leaf: None,
             tls: true,
+            token: TOKEN,
             user: Some("system:serviceaccount:vela-system:gateway"),
             reviews: Some("v1"),
             allowed: |_| true,
@@ -131,7 +134,7 @@ async fn answer(
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let token = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let known = script.user.filter(|_| token == Some(format!("Bearer {TOKEN}").as_bytes()));
+    let known = script.user.filter(|_| token == Some(format!("Bearer {}", script.token).as_bytes()));
     let reviews =
         script.reviews.map(|version| format!("/apis/authentication.k8s.io/{version}/selfsubjectreviews"));
     let (status, kind, text) = match (&script.instead, &head.method, known) {

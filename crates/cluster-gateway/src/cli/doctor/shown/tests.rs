@@ -33,7 +33,6 @@ fn m1() -> ClusterReport {
     }
 }
 
-/// `UPDATE_GOLDEN=1` is not read here: the file is short enough to be written by hand.
 #[test]
 fn reports_look_as_they_look() {
     let m2 = ClusterReport {
@@ -66,4 +65,14 @@ fn reports_look_as_they_look() {
     assert_eq!(names_of_failing(&all), ["m1", "m2"]);
     let text = format!("{}\n---\n{}", cluster(&m1(), false, false), report(&all, false, false));
     assert_eq!(text, include_str!("../../../../tests/golden/doctor.txt"), "{text}");
+}
+
+#[test]
+fn a_place_that_was_not_asked_has_no_column() {
+    let here = ClusterReport { gateway: None, ..m1() };
+    let text = cluster(&here, true, false);
+    assert!(!text.contains("GATEWAY") && text.contains("HERE") && text.contains("FOUND"), "{text}");
+    assert!(text.ends_with("\nRequests come through.\n"), "{text}");
+    let text = report(&Report { hub: Vec::new(), clusters: vec![here] }, false, false);
+    assert!(!text.contains("GATEWAY") && text.contains("m1        Tls warning   the chain ends"), "{text}");
 }
