@@ -40,7 +40,6 @@ pub(super) fn run(options: &DetachOptions) -> ExitCode {
 }
 
 async fn detach(options: &DetachOptions) -> anyhow::Result<Exit> {
-    let stop = stopped_by_signals()?;
     let target = options.target.open().await?;
     let progress = Progress::start("looking for what refers to the cluster");
     let hub = target.hub.as_ref().map(Operator::client);
@@ -57,6 +56,7 @@ async fn detach(options: &DetachOptions) -> anyhow::Result<Exit> {
     for note in &detach.plan().notes {
         output::note(&format!("note: {note}"));
     }
+    let stop = stopped_by_signals()?;
     let detached = detach.commit(&target.store, options.force, &stop).await?;
     interactive::print(options.output.format, &detached, &detached.cluster, &sentence(&detached))?;
     Ok(Exit::Done)

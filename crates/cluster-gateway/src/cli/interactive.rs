@@ -1,26 +1,20 @@
-//! What commands that change something share: a runtime, signals, questions, plans.
+//! What commands that change something share: signals, questions, plans.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, IsTerminal, Write as _};
-use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::output::{self, Exit, Format};
+use super::output::{self, Format};
+pub(super) use super::process::run;
 use crate::diagnosis::{Diagnosis, Outcome};
 use crate::lifecycle::{Change, Detail, Plan};
 
-/// Runs a command to its end.
-pub(super) fn run(command: &str, task: impl Future<Output = anyhow::Result<Exit>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(task));
-    output::finish(command, result)
-}
-
-/// Is cancelled by Ctrl-C, or when somebody else asks the process to end. A second Ctrl-C ends it at once.
+/// Is cancelled by Ctrl-C, or when somebody else asks the process to end. A second Ctrl-C ends it at once. To be called just
+/// before the first write: until then ending the process is all that there is to do.
 pub(super) fn stopped_by_signals() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

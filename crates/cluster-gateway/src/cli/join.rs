@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::account::AccountOptions;
 use super::interactive::{self, agreed, plan_text, stopped_by_signals, warnings};
@@ -125,14 +126,13 @@ async fn join(options: &JoinOptions) -> anyhow::Result<Exit> {
 }
 
 async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
-    let stop = stopped_by_signals()?;
     let target = options.target.open().await?;
     let gateway = options.gateway(&target).await?;
     let request = options.request(&target, gateway.is_some())?;
     let program = program(&request)?;
     let policy = config::operator_policy(options.insecure_skip_tls_verify, program);
     let progress = Progress::start("looking at the cluster");
-    let join = Join::prepare(&target.store, &policy, &request, &stop).await;
+    let join = Join::prepare(&target.store, &policy, &request, &CancellationToken::new()).await;
     drop(progress);
     let join = join.context("nothing has been changed")?;
     if options.plan {
@@ -148,6 +148,7 @@ async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     tell(&join);
+    let stop = stopped_by_signals()?;
     let progress = Progress::start("writing, and waiting for the cluster to answer through the gateway");
     let joined = join.commit(&target.store, gateway.as_ref(), &stop).await;
     drop(progress);

@@ -43,7 +43,6 @@ pub(super) fn run(options: &RenameOptions) -> ExitCode {
 }
 
 async fn rename(options: &RenameOptions) -> anyhow::Result<Exit> {
-    let stop = stopped_by_signals()?;
     let target = options.target.open().await?;
     let hub = target.hub.as_ref().map(Operator::client);
     let rename = Rename::prepare(&target.store, hub.as_ref(), &options.old, &options.new).await?;
@@ -57,6 +56,7 @@ async fn rename(options: &RenameOptions) -> anyhow::Result<Exit> {
     for note in &rename.plan().notes {
         output::note(&format!("note: {note}"));
     }
+    let stop = stopped_by_signals()?;
     let renamed = rename.commit(&target.store, options.force, &stop).await?;
     let sentence = format!("cluster {} is called {} now\n", renamed.former_name, renamed.cluster);
     interactive::print(options.output.format, &renamed, &renamed.cluster, &sentence)?;

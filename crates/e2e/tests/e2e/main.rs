@@ -18,6 +18,7 @@ mod health;
 mod identity;
 mod informers;
 mod isolation;
+mod join;
 mod konnectivity;
 mod kubevela;
 mod lifecycle;
