@@ -1,5 +1,6 @@
 //! `cluster-gateway detach`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +11,8 @@ use super::target::TargetOptions;
 use crate::hub::Operator;
 use crate::lifecycle::{Detach, Detached};
 
+mod ocm;
+
 /// Flags of `detach`.
 #[derive(Debug, Args)]
 pub(super) struct DetachOptions {
@@ -19,6 +22,10 @@ pub(super) struct DetachOptions {
     /// Detach it even if Applications still name it
     #[arg(long)]
     force: bool,
+
+    /// Kubeconfig of the cluster, from which the agent of Open Cluster Management is to be removed
+    #[arg(short = 'p', long, value_name = "FILE")]
+    kubeconfig_path: Option<PathBuf>,
 
     /// Show what would be done, and do nothing
     #[arg(long)]
@@ -41,6 +48,9 @@ pub(super) fn run(options: &DetachOptions) -> ExitCode {
 
 async fn detach(options: &DetachOptions) -> anyhow::Result<Exit> {
     let target = options.target.open().await?;
+    if let Some(exit) = ocm::detach(options, &target).await? {
+        return Ok(exit);
+    }
     let progress = Progress::start("looking for what refers to the cluster");
     let hub = target.hub.as_ref().map(Operator::client);
     let detach = Detach::prepare(&target.store, hub.as_ref(), &options.name).await;

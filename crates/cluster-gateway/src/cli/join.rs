@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use clap::{ArgAction, Args, ValueEnum};
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ use crate::lifecycle::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The namespace that KubeVela keeps its own things in, on hub and members alike.
 const KUBEVELA: &str = "vela-system";
+
+mod ocm;
 
 /// Flags of `join`.
 #[derive(Debug, Args)]
@@ -59,11 +61,6 @@ pub(super) struct JoinOptions {
     #[arg(short = 't', long, value_name = "ENGINE", value_enum, default_value_t = Engine::ClusterGateway)]
     engine: Engine,
 
-    /// With --engine=ocm: the cluster finds the hub by the address in the ConfigMap kube-public/cluster-info, not by that of
-    /// the hub's kubeconfig
-    #[arg(long, alias = "in-cluster-boostrap", value_name = "BOOL", default_value = "true", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    in_cluster_bootstrap: bool,
-
     #[command(flatten)]
     account: AccountOptions,
 
@@ -92,6 +89,9 @@ pub(super) struct JoinOptions {
     yes: bool,
 
     #[command(flatten)]
+    ocm: ocm::OcmOptions,
+
+    #[command(flatten)]
     standalone: StandaloneOptions,
 
     #[command(flatten)]
@@ -117,11 +117,7 @@ pub(super) fn run(options: &JoinOptions) -> ExitCode {
 async fn join(options: &JoinOptions) -> anyhow::Result<Exit> {
     match options.engine {
         Engine::ClusterGateway => by_secret(options).await,
-        Engine::Ocm => bail!(
-            "--engine=ocm (with --in-cluster-bootstrap={}) is not part of this version; join the cluster with \
-             --engine=cluster-gateway",
-            options.in_cluster_bootstrap
-        ),
+        Engine::Ocm => ocm::join(options).await,
     }
 }
 

@@ -28,7 +28,7 @@ mod server;
 mod signing;
 mod wait;
 
-pub use detach::{OcmDetach, OcmDetached, detach};
+pub use detach::{OcmDetach, OcmDetached, detach, is_managed};
 pub use error::{OcmError, OcmFailure};
 pub use join::join;
 pub use plan::{Action, OcmPlan, PlannedObject, look};
@@ -178,7 +178,9 @@ impl OcmRequest {
 }
 
 impl Side {
-    fn as_str(self) -> &'static str {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Hub => "the hub",
             Self::Member => "the member",

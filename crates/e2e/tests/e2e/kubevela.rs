@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::registration::{self, NAMESPACE, remove_member};
-use e2e::{Access, Credential, clients, wait};
+use e2e::running::{Output, Running};
+use e2e::{Access, Credential, binaries, clients, process, wait};
 use serde_json::{Value, json};
 
 use crate::world::{whoami, world};
@@ -175,4 +176,96 @@ fn a_service_account_with_kubevelas_role_goes_to_the_gateway_itself() -> Result<
     let path = format!("{}/api/v1/namespaces/default", registration::proxy_path("member2"));
     let stranger = world()?.gateway.access(stranger.credential().clone())?;
     stranger.request("GET", &path).send()?.expect(403).map(drop)
+}
+
+/// The program itself, at the hub.
+fn gateway_command(args: &[&str]) -> Result<Output> {
+    let mut command = process::command(binaries::gateway()?);
+    command.args(args).arg("--kubeconfig").arg(world()?.hub.admin().kubeconfig());
+    command.args(["--secret-namespace", NAMESPACE]);
+    Running::start(command)?.finish(LIMIT)
+}
+
+#[test]
+fn what_kubevelas_requests_have_joined_is_managed_by_the_program() -> Result<()> {
+    let member = world()?.member2.user("by-both-one", &["system:masters"])?;
+    join("both-1", &member)?;
+    let shown = gateway_command(&["list", "-o", "name"])?.success()?;
+    ensure!(shown.lines().any(|line| line.ends_with("both-1")), "{shown}");
+    gateway_command(&["labels", "add", "both-1", "region=south,stage=test"])?.success()?;
+    gateway_command(&["labels", "del", "both-1", "stage"])?.success()?;
+    gateway_command(&["alias", "both-1", "Both ways"])?.success()?;
+    gateway_command(&["rename", "both-1", "both-2", "--yes"])?.success()?;
+    let line = listed("both-2")?;
+    ensure!(line["says"]["alias"] == "Both ways" && line["labels"] == json!({"region": "south"}), "{line}");
+    ensure!(line["says"]["version"].as_str().is_some_and(|version| !version.is_empty()), "kept: {line}");
+    vela("probe", "both-2", &[])?;
+    refused("join", "both-2", &["--member", &member.kubeconfig().to_string_lossy()], "already exists")?;
+    gateway_command(&["detach", "both-2", "--yes"])?.success()?;
+    wait::eventually("the cluster to be gone", NOTICED, || {
+        Ok((verdict("both-2")? == "no such cluster").then_some(()))
+    })
+}
+
+#[test]
+fn what_the_program_has_joined_is_managed_by_kubevelas_requests() -> Result<()> {
+    let member = world()?.member2.user("by-both-two", &["system:masters"])?;
+    let kubeconfig = member.kubeconfig();
+    let kubeconfig = kubeconfig.to_string_lossy();
+    gateway_command(&["join", &kubeconfig, "--name", "both-3", "--labels", "region=east", "--yes"])?
+        .success()?;
+    let line = listed("both-3")?;
+    ensure!(
+        line["says"]["type"] == "X509Certificate" && line["says"]["endpoint"] == member.server(),
+        "{line}"
+    );
+    ensure!(line["labels"] == json!({"region": "east"}), "{line}");
+    vela("probe", "both-3", &[])?;
+    vela("alias", "both-3", &["--to", "The third"])?;
+    vela("label", "both-3", &["--to", "stage=test"])?;
+    vela("rename", "both-3", &["--to", "both-4"])?;
+    shown("both-4", "all of it under the new name", |cluster| {
+        cluster["spec"]["alias"] == "The third"
+            && cluster["metadata"]["labels"]["region"] == "east"
+            && cluster["metadata"]["labels"]["stage"] == "test"
+    })?;
+    ensure!(whoami(&world()?.through("both-4")?)? == "by-both-two", "the credential came along");
+
+    // The same refusals: of what is reserved, taken, or no cluster.
+    for (args, words) in [
+        (vec!["join", &kubeconfig, "--name", "local", "--yes"], "reserved"),
+        (vec!["join", &kubeconfig, "--name", "both-4", "--yes"], "already"),
+        (vec!["rename", "both-4", "local", "--yes"], "reserved"),
+        (vec!["rename", "both-4", "member1", "--yes"], "member1"),
+        (vec!["detach", "both-3", "--yes"], "both-3"),
+    ] {
+        let error = gateway_command(&args)?.failure()?;
+        ensure!(error.contains(words), "{args:?}: {error}");
+    }
+    vela("detach", "both-4", &[]).map(drop)
+}
+
+#[test]
+fn a_secret_that_is_no_cluster_is_nobodys_to_take() -> Result<()> {
+    let hub = world()?.hub;
+    let foreign = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "both-foreign", "namespace": NAMESPACE},
+        "stringData": {"a": "b"},
+    });
+    registration::put_secret(hub, "both-foreign", &foreign)?;
+    let before = metadata("both-foreign")?;
+    let member = world()?.member2.user("by-both-three", &["system:masters"])?;
+    let kubeconfig = member.kubeconfig();
+    let kubeconfig = kubeconfig.to_string_lossy();
+    for args in [
+        vec!["join", &kubeconfig, "--name", "both-foreign", "--yes"],
+        vec!["join", &kubeconfig, "--name", "both-foreign", "--overwrite", "--yes"],
+        vec!["rename", "member1", "both-foreign", "--yes"],
+        vec!["detach", "both-foreign", "--force", "--yes"],
+    ] {
+        gateway_command(&args)?.failure()?;
+    }
+    refused("detach", "both-foreign", &[], "no cluster")?;
+    ensure!(metadata("both-foreign")? == before, "untouched");
+    remove_member(hub, "both-foreign")
 }

@@ -25,6 +25,7 @@ mod lifecycle;
 mod many;
 mod members;
 mod ocm;
+mod ocm_join;
 mod outage;
 mod pods;
 mod proxies;

@@ -38,6 +38,21 @@ pub struct OcmDetached {
     pub left: Vec<String>,
 }
 
+/// Whether the hub has a ManagedCluster of this name, as far as it lets itself be asked: without the kind, or without the
+/// right to read it, it has none.
+///
+/// # Errors
+/// [`OcmError::Call`]: the hub does not answer.
+pub async fn is_managed(hub: &Client, name: &str) -> Result<bool, OcmError> {
+    let sides = Sides { hub: hub.clone(), member: hub.clone() };
+    let api = Kind::ManagedCluster.api(&sides, Side::Hub, None);
+    match call(api.get_metadata_opt(name)).await {
+        Ok(found) => Ok(found.is_some()),
+        Err(CallError::Forbidden(_) | CallError::NotFound(_)) => Ok(false),
+        Err(error) => Err(at(Side::Hub)(error)),
+    }
+}
+
 /// Detaches a cluster: the agent first, so that it does not register again, then the ManagedCluster.
 ///
 /// # Errors
@@ -76,8 +91,8 @@ async fn check(sides: &Sides, member: bool, request: &OcmDetach) -> Result<(), O
     }
     if !member && !request.force {
         return Err(OcmError::Refused(format!(
-            "the agent of {name} must be removed from the member: give its kubeconfig; or use --force to remove the cluster \
-             from the hub alone, if the member no longer exists"
+            "the agent of {name} must be removed from the member: give its kubeconfig with --kubeconfig-path; or use --force to \
+             remove the cluster from the hub alone, if the member no longer exists"
         )));
     }
     if member {
