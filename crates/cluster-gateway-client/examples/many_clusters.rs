@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example many_clusters --features kube,task-local`
 
+#![expect(clippy::print_stdout, reason = "an example says what it has found")]
+
 use std::time::Duration;
 
 use cluster_gateway_client::kube::{ClusterGateway, ClusterGatewayExt};

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example one_cluster --features kube -- edge`
 
+#![expect(clippy::print_stdout, reason = "an example says what it has found")]
+
 use cluster_gateway_client::kube::ClusterGatewayExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};

@@ -4,7 +4,7 @@
 //!
 //! 1. the request's own extension, a [`Cluster`];
 //! 2. the layer, if it was made for one cluster: [`ClusterLayer::new`];
-//! 3. the task, inside of [`with_cluster`](crate::with_cluster) (feature `task-local`);
+//! 3. the task, inside of `with_cluster` (feature `task-local`);
 //! 4. else it goes to the hub itself, as it is.
 
 use std::task::{Context, Poll};
@@ -73,7 +73,7 @@ impl ClusterLayer {
         Self { default: Some(Cluster(cluster.into())) }
     }
 
-    /// Only requests with a [`Cluster`] extension, or sent inside of [`with_cluster`](crate::with_cluster), are rewritten;
+    /// Only requests with a [`Cluster`] extension, or sent inside of `with_cluster`, are rewritten;
     /// the others go to the hub.
     #[must_use]
     pub fn per_request() -> Self {

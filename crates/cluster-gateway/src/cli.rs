@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod account;
 mod apiserver;
 mod completion;
 #[cfg(feature = "demo")]
@@ -22,6 +23,7 @@ mod output;
 mod probe;
 mod process;
 mod rename;
+mod rotate;
 mod standalone;
 mod standalone_access;
 mod target;
@@ -102,6 +104,11 @@ enum Command {
     Detach(detach::DetachOptions),
     /// Give a cluster another name
     Rename(rename::RenameOptions),
+    /// Give a cluster another credential: a new token, that of a kubeconfig, or a service account that renews itself
+    ///
+    /// Without more than the name: a new token of the cluster's service account, now. The new credential is tried first; if the
+    /// cluster does not answer with it through the gateway, the former one is put back.
+    Rotate(Box<rotate::RotateOptions>),
     /// Set or remove labels of a cluster
     #[command(subcommand)]
     Labels(edit::LabelsCommand),
@@ -189,6 +196,7 @@ fn dispatch(command: Command, leftovers: &[config::Leftover], name: Name) -> Exi
         Command::Join(options) => join::run(&options),
         Command::Detach(options) => detach::run(&options),
         Command::Rename(options) => rename::run(&options),
+        Command::Rotate(options) => rotate::run(&options),
         Command::Labels(command) => edit::labels(&command),
         Command::Alias(options) => edit::alias(&options),
     }

@@ -62,13 +62,11 @@ pub async fn diagnose(entry: Entry, policy: &ClusterPolicy, depth: &Depth) -> Di
     hops(walk, &cluster, depth).await
 }
 
-/// The diagnosis of a cluster of which there is nothing; `place` says where it was looked for.
+/// The diagnosis of a cluster of which there is nothing; `reason` says where it was looked for, or why there can be none.
 #[must_use]
-pub fn absent(name: &str, place: &str) -> Diagnosis {
+pub fn absent(name: &str, reason: &str) -> Diagnosis {
     let remedy = "list what there is (cluster-gateway list), or join the cluster";
-    Walk::new(name.to_owned(), &Depth::default())
-        .with(Hop::Secret, Verdict::failed(format!("there is no {place}"), remedy))
-        .end()
+    Walk::new(name.to_owned(), &Depth::default()).with(Hop::Secret, Verdict::failed(reason, remedy)).end()
 }
 
 /// Looks at a cluster as the gateway has read it. See [`diagnose`].

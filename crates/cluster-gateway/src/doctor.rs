@@ -14,7 +14,7 @@ pub use report::{Check, ClusterReport, Report, View};
 
 use crate::diagnosis::{Depth, absent, diagnose};
 use crate::hub::Operator;
-use crate::lifecycle::Store;
+use crate::lifecycle::{Store, StoreError};
 use crate::registry::{ClusterPolicy, Entry};
 use cluster_gateway_client::v1alpha1::{EndpointType, LABEL_ENDPOINT_TYPE};
 
@@ -52,6 +52,10 @@ pub struct Doctor {
 impl Doctor {
     /// Looks at one cluster.
     pub async fn cluster(&self, name: &str) -> ClusterReport {
+        if let Err(error) = self.store.check_name(name) {
+            let here = View::Seen { findings: absent(name, &error.to_string()).findings };
+            return ClusterReport { cluster: name.to_owned(), here: Some(here), gateway: None };
+        }
         let (here, gateway) = tokio::join!(self.here(name), self.at_gateway(name));
         ClusterReport { cluster: name.to_owned(), here, gateway }
     }
@@ -100,10 +104,16 @@ impl Doctor {
                 "the cluster's agent connects to the konnectivity proxy server, and only the gateway knows that: look from the \
                  gateway",
             ),
+            Ok(Some(entry)) if self.from == Places::Both && !names_endpoint(&entry) => View::unasked(
+                "the Secret has no key \"endpoint\"; the gateway may have it from a ManagedCluster",
+            ),
             Ok(Some(entry)) => {
                 View::Seen { findings: diagnose(entry, &self.policy, &self.depth).await.findings }
             }
-            Ok(None) => View::Seen { findings: absent(name, &place).findings },
+            Ok(None) => View::Seen { findings: absent(name, &format!("there is no {place}")).findings },
+            Err(error @ (StoreError::Forbidden(_) | StoreError::NotFound(_))) => {
+                View::unasked(format!("you cannot read {place}: {error}"))
+            }
             Err(error) => View::unseen(format!("{place} cannot be read: {error}")),
         })
     }
@@ -121,6 +131,11 @@ impl Doctor {
 
 fn named(entries: Vec<Entry>) -> Vec<String> {
     entries.into_iter().filter_map(|entry| entry.secret.metadata.name).collect()
+}
+
+fn names_endpoint(entry: &Entry) -> bool {
+    // What a kubeconfig cannot say, its reader has said better.
+    entry.unusable.is_some() || entry.secret.data.as_ref().is_some_and(|data| data.contains_key("endpoint"))
 }
 
 fn behind_agent(entry: &Entry) -> bool {

@@ -6,6 +6,7 @@
 //! Each change has two steps: `prepare` only looks, and gives a [`Plan`]; `commit` writes, in a [`Transaction`]. Names, labels
 //! and annotations are those of KubeVela's `vela cluster`, so that either tool manages what the other has joined.
 
+mod account;
 mod change;
 mod detach;
 mod error;
@@ -19,10 +20,12 @@ mod plan;
 mod preflight;
 mod references;
 mod rename;
+mod rotate;
 mod store;
 mod trackers;
 mod transaction;
 
+pub use account::{AccountChoice, AccountRequest};
 pub use change::{Edit, edit};
 pub use detach::{Detach, Detached};
 pub use error::{Failure, LifecycleError, Undo};
@@ -35,5 +38,6 @@ pub use plan::{Change, Detail, Plan, Verb};
 pub use preflight::{ClusterVersion, member_version};
 pub use references::{References, TrackerUse};
 pub use rename::{Rename, Renamed};
+pub use rotate::{NewCredential, Rotate, Rotated};
 pub use store::{DirectoryStore, HubStore, Snapshot, Store, StoreError, is_cluster};
 pub use transaction::Transaction;

@@ -24,6 +24,8 @@ fn steps(tests: &mut Tally) -> Result<()> {
     let out = &mut io::stdout();
     step("format", || plain(cargo("fmt --all --check")))?;
     step("lints", || plain(cargo("clippy --workspace --all-targets --locked -- -D warnings")))?;
+    // In the workspace it is compiled with its features, which the tests use.
+    step("the client crate by itself", || plain(cargo("check -p cluster-gateway-client --locked")))?;
     step("tests", || tested(tests, out))?;
     step("examples in the documentation", || {
         counted(cargo("test --workspace --doc --locked"), tests, out).map(drop)

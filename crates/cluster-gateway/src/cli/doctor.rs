@@ -154,9 +154,9 @@ fn show_cluster(format: Format, report: &ClusterReport) -> anyhow::Result<()> {
         Format::Table | Format::Wide => {
             write(&shown::cluster(report, format == Format::Wide, Terminal::of_stdout().colour))
         }
-        Format::Json | Format::Yaml | Format::Name => {
-            print(format, report, no_table, || vec![report.cluster.clone()])
-        }
+        Format::Json | Format::Yaml | Format::Name => print(format, report, no_table, || {
+            report.failing().map(|_| report.cluster.clone()).into_iter().collect()
+        }),
     }
 }
 

@@ -9,13 +9,14 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::account::AccountOptions;
 use super::interactive::{self, agreed, plan_text, stopped_by_signals, warnings};
 use super::output::{self, Exit, OutputOptions, Progress};
 use super::standalone_access::StandaloneOptions;
 use super::target::{Target, TargetOptions};
 use crate::config;
 use crate::lifecycle::{
-    Gateway, Join, JoinRequest, Joined, KubeconfigSource, NamespaceOutcome, parse_labels,
+    AccountChoice, Gateway, Join, JoinRequest, Joined, KubeconfigSource, NamespaceOutcome, parse_labels,
 };
 
 /// How long the gateway may take to learn of the cluster.
@@ -59,6 +60,9 @@ pub(super) struct JoinOptions {
     /// How the cluster is managed
     #[arg(short = 't', long, value_name = "ENGINE", value_enum, default_value_t = Engine::ClusterGateway)]
     engine: Engine,
+
+    #[command(flatten)]
+    account: AccountOptions,
 
     /// Replace a cluster of this name; its labels, alias and identity rules stay
     #[arg(long)]
@@ -119,7 +123,8 @@ async fn join(options: &JoinOptions) -> anyhow::Result<Exit> {
 
 async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
     let target = options.target.open().await?;
-    let request = options.request(&target)?;
+    let gateway = options.gateway(&target).await?;
+    let request = options.request(&target, gateway.is_some())?;
     let program = program(&request)?;
     let policy = config::operator_policy(options.insecure_skip_tls_verify, program);
     let progress = Progress::start("looking at the cluster");
@@ -139,7 +144,6 @@ async fn by_secret(options: &JoinOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     tell(&join);
-    let gateway = options.gateway(&target).await?;
     let stop = stopped_by_signals()?;
     let progress = Progress::start("writing, and waiting for the cluster to answer through the gateway");
     let joined = join.commit(&target.store, gateway.as_ref(), &stop).await;
@@ -191,11 +195,14 @@ fn sentence(joined: &Joined) -> String {
         NamespaceOutcome::Created => "; its namespace has been made",
         NamespaceOutcome::NotAsked | NamespaceOutcome::Existed => "",
     };
-    format!("cluster {cluster} {verb} ({endpoint}{version}): {answers}{namespace}\n")
+    let account = joined.service_account.as_ref().map_or_else(String::new, |account| {
+        format!("; its credential is a token of service account {account}, which the gateway renews")
+    });
+    format!("cluster {cluster} {verb} ({endpoint}{version}): {answers}{namespace}{account}\n")
 }
 
 impl JoinOptions {
-    fn request(&self, target: &Target) -> anyhow::Result<JoinRequest> {
+    fn request(&self, target: &Target, asks: bool) -> anyhow::Result<JoinRequest> {
         let namespace = match (&self.create_namespace, &target.hub) {
             (Some(namespace), _) => Some(namespace.clone()),
             (None, Some(_)) => Some(KUBEVELA.to_owned()),
@@ -210,6 +217,7 @@ impl JoinOptions {
             create_namespace: namespace.filter(|_| !self.skip_post_check),
             overwrite: self.overwrite,
             allow_insecure: self.insecure_skip_tls_verify,
+            account: self.account.request(Some(AccountChoice::WhereAllowed), asks)?,
             preflight: !self.skip_preflight,
         })
     }

@@ -77,6 +77,10 @@ impl<'u> Member<'u> {
         let headers = request.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         protocol.ask(headers);
+        // API servers agree to no WebSocket without an origin, and take any.
+        if let Ok(origin) = HeaderValue::from_str(&self.upstream.origin) {
+            headers.insert(header::ORIGIN, origin);
+        }
         let answer = self.way.transport.upgrade(request).await?;
         let (head, body) = answer.into_parts();
         let body = if head.status == StatusCode::SWITCHING_PROTOCOLS { Body::empty() } else { body.into() };

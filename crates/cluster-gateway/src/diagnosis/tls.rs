@@ -13,7 +13,7 @@ use super::secret::timestamp;
 use crate::body::Body;
 use crate::pki;
 use crate::registry::Upstream;
-use crate::transport::{Handshake, Peer, Transport, TransportError, Verification};
+use crate::transport::{Handshake, Transport, TransportError, Verification};
 
 /// A certificate that ends sooner is warned of.
 pub(super) const SOON: Duration = Duration::from_secs(30 * DAY);
@@ -142,12 +142,8 @@ pub(super) fn skew((difference, ahead): Skew) -> Option<(String, String)> {
 
 /// What to do, by the words of Go (rule 177), which do not change.
 fn remedy(transport: &Transport, text: &str) -> &'static str {
-    let through_proxy = text.contains("proxy-ca.crt");
     let bundle = matches!(transport.spec().verification, Verification::Bundle(_));
-    debug_assert_eq!(transport.spec().peer, Peer::Member, "only members are diagnosed");
-    if text.contains("signed by unknown authority") && through_proxy {
-        "put the CA of the proxy into key \"proxy-ca.crt\""
-    } else if text.contains("signed by unknown authority") && bundle {
+    if text.contains("signed by unknown authority") && bundle {
         "put the CA that has issued the certificate into key \"ca.crt\" (certificate-authority-data of a kubeconfig), or \
          correct the endpoint: this may be another cluster, or a proxy that opens TLS"
     } else if text.contains("signed by unknown authority") {

@@ -140,3 +140,43 @@ impl Report {
         self.clusters.iter().filter_map(ClusterReport::failing).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::{Hop, absent};
+
+    fn seen(hop: Option<Hop>) -> View {
+        let mut findings = absent("c", "nothing").findings;
+        for finding in &mut findings {
+            finding.outcome = if Some(finding.hop) == hop { Outcome::Failed } else { Outcome::Passed };
+        }
+        View::Seen { findings }
+    }
+
+    fn report(here: Option<View>, gateway: Option<View>) -> ClusterReport {
+        ClusterReport { cluster: "c".to_owned(), here, gateway }
+    }
+
+    #[test]
+    fn the_first_hop_that_fails_counts_from_whatever_place() {
+        let [good, tls, dns] = [None, Some(Hop::Tls), Some(Hop::Dns)].map(seen);
+        let failing =
+            |here: &View, gateway: &View| report(Some(here.clone()), Some(gateway.clone())).failing();
+        assert_eq!(failing(&good, &good), None);
+        assert_eq!(failing(&good, &tls), Some(6));
+        assert_eq!(failing(&tls, &dns), Some(3));
+        let (unasked, unseen) = (View::unasked("no right"), View::unseen("no answer"));
+        assert_eq!(failing(&good, &unasked), None, "a place that says nothing says nothing");
+        assert_eq!(failing(&good, &unseen), Some(0));
+        assert_eq!(failing(&unasked, &unasked), Some(0), "nobody has looked");
+        assert_eq!(report(None, Some(tls.clone())).failing(), Some(6));
+        let clusters = vec![report(Some(tls), None), report(Some(dns), None)];
+        let mut all = Report { hub: Vec::new(), clusters };
+        assert_eq!(all.failing(), Some(3));
+        all.hub.push(Check::warned("Rights", "few", "ask"));
+        assert_eq!(all.failing(), Some(3), "warnings do not fail");
+        all.hub.push(Check::failed("Hub", "away", "start it"));
+        assert_eq!(all.failing(), Some(0));
+    }
+}

@@ -29,6 +29,9 @@ pub enum LifecycleError {
     /// The cluster does not answer through the gateway.
     #[error("{0}")]
     Gateway(String),
+    /// No service account could be made in the cluster, or no token of it.
+    #[error("{0}")]
+    Account(String),
     /// The cluster is still in use.
     #[error("{}", in_use(.0))]
     InUse(Box<References>),

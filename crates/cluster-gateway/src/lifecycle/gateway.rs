@@ -14,6 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::LifecycleError;
 
+mod identity;
+
+pub(super) use identity::Identity;
+
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(15);
 /// How long after a failure it is asked again.
@@ -70,18 +74,15 @@ impl Gateway {
         )
     }
 
-    /// Whether the cluster answers through it, as it was written; makes a namespace there.
+    /// Whether the cluster, which it knows by now, answers through it; makes a namespace there.
     ///
     /// # Errors
     /// [`LifecycleError::Gateway`].
     pub(super) async fn check(
         &self,
         name: &str,
-        written: &Secret,
-        before: &Shown,
         namespace: Option<&str>,
     ) -> Result<NamespaceOutcome, LifecycleError> {
-        self.until_known(name, written, before).await?;
         self.until_it_answers(name).await?;
         match namespace {
             Some(namespace) => self.ensure_namespace(name, namespace).await,
@@ -89,8 +90,16 @@ impl Gateway {
         }
     }
 
-    /// A gateway learns of a Secret by its watch.
-    async fn until_known(&self, name: &str, written: &Secret, before: &Shown) -> Result<(), LifecycleError> {
+    /// Waits until it knows the cluster as it was written: a gateway learns of a Secret by its watch.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Gateway`].
+    pub(super) async fn until_known(
+        &self,
+        name: &str,
+        written: &Secret,
+        before: &Shown,
+    ) -> Result<(), LifecycleError> {
         let deadline = Instant::now() + self.patience;
         loop {
             let answer = self.ask(Method::GET, &format!("{ALL}/{name}"), None).await;
@@ -119,7 +128,11 @@ impl Gateway {
         }
     }
 
-    async fn until_it_answers(&self, name: &str) -> Result<(), LifecycleError> {
+    /// Waits until the cluster, which it knows by now, answers through it.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Gateway`].
+    pub(super) async fn until_it_answers(&self, name: &str) -> Result<(), LifecycleError> {
         let deadline = Instant::now() + self.patience / 3;
         loop {
             let why = match self.ask(Method::GET, &at(name, "/version"), None).await {

@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 
 use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_ALIAS, ANNOTATION_INSECURE, ANNOTATION_TLS_SERVER_NAME, CredentialType, LABEL_CREDENTIAL_TYPE,
-    LABEL_ENDPOINT_TYPE,
+    ANNOTATION_INSECURE, ANNOTATION_SERVICE_ACCOUNT, ANNOTATION_TLS_SERVER_NAME, ANNOTATION_TOKEN_ENDS,
+    ANNOTATION_TOKEN_ISSUED, CredentialType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::change::check_alias;
+use super::account::Account;
 use super::gateway::Shown;
 use super::preflight::{ANNOTATION_VERSION, member_version};
+use super::rotate::undo_account;
 use super::{
-    Change, ClusterVersion, Failure, Gateway, KubeconfigSource, LifecycleError, Member, NamespaceOutcome,
-    Plan, Snapshot, Store, Transaction, Verb, check_label_key, is_cluster,
+    AccountRequest, Change, ClusterVersion, Failure, Gateway, KubeconfigSource, LifecycleError, Member,
+    NamespaceOutcome, Plan, Snapshot, Store, Transaction, Verb,
 };
 use crate::diagnosis::{Depth, diagnose};
 use crate::registry::{ClusterPolicy, Entry};
 
-/// Bytes that a Secret may hold.
-const MAX_SECRET: usize = 1024 * 1024;
+mod request;
 
 /// Which cluster to make known, and how.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct JoinRequest {
     pub overwrite: bool,
     /// Whether the kubeconfig may say that the cluster is not verified. Default: no.
     pub allow_insecure: bool,
+    /// A service account to make in it for the gateway. Default: none, the credential of the kubeconfig is registered.
+    pub account: Option<AccountRequest>,
     /// Whether the cluster is looked at from here before. Default: yes; no, where only the gateway can reach it.
     pub preflight: bool,
 }
@@ -54,6 +56,7 @@ pub struct Join {
     plan: Plan,
     namespace: Option<String>,
     version: Option<ClusterVersion>,
+    account: Option<Account>,
 }
 
 /// A cluster that is known now.
@@ -66,6 +69,9 @@ pub struct Joined {
     pub endpoint: String,
     /// What proves the gateway to it.
     pub credential_type: String,
+    /// The service account whose token that is, if one was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// Whether there was one of this name before.
     pub replaced: bool,
     /// Whether it was seen to answer through the gateway.
@@ -125,13 +131,17 @@ impl Join {
             plan.preflight = Some(diagnosis);
             version = member_version(entry, policy).await;
         }
-        note_program(&secret, &mut plan.notes);
+        let account = request.account(&secret, store, policy, &mut plan.notes).await?;
+        match &account {
+            Some(account) => account.announce(&mut secret),
+            None => note_program(&secret, &mut plan.notes),
+        }
         keep(&mut secret, before.cluster());
         if let Some(json) = version.as_ref().and_then(|version| serde_json::to_string(version).ok()) {
             secret.metadata.annotations.get_or_insert_default().insert(ANNOTATION_VERSION.to_owned(), json);
         }
         let namespace = request.create_namespace.clone().filter(|namespace| !namespace.is_empty());
-        let mut join = Self { secret, before, plan, namespace, version };
+        let mut join = Self { secret, before, plan, namespace, version, account };
         join.replan(store);
         Ok(join)
     }
@@ -155,8 +165,9 @@ impl Join {
     }
 
     fn replan(&mut self, store: &Store) {
-        let mut changes =
-            vec![Change::of(store.place(&self.plan.cluster), self.before.cluster(), Some(&self.secret))];
+        let cluster = &self.plan.cluster;
+        let mut changes: Vec<_> = self.account.iter().flat_map(|account| account.changes(cluster)).collect();
+        changes.push(Change::of(store.place(cluster), self.before.cluster(), Some(&self.secret)));
         if let Some(namespace) = &self.namespace {
             let object = format!("Namespace {namespace} in {}, if it is not there", self.plan.cluster);
             changes.push(Change { verb: Verb::Create, object, details: Vec::new() });
@@ -170,23 +181,29 @@ impl Join {
     /// # Errors
     /// [`Failure`].
     pub async fn commit(
-        self,
+        mut self,
         store: &Store,
         gateway: Option<&Gateway>,
         stop: &CancellationToken,
     ) -> Result<Joined, Failure> {
         let mut transaction = Transaction::new(store);
-        let outcome = self.write(&mut transaction, gateway, stop).await;
-        transaction.end(outcome).await
+        let mut account = self.account.take();
+        let outcome = self.write(&mut transaction, account.as_mut(), gateway, stop).await;
+        undo_account(account, transaction.end(outcome).await).await
     }
 
     async fn write(
         self,
         transaction: &mut Transaction<'_>,
+        mut account: Option<&mut Account>,
         gateway: Option<&Gateway>,
         stop: &CancellationToken,
     ) -> Result<Joined, LifecycleError> {
-        let Self { mut secret, before, plan, namespace, version } = self;
+        let Self { mut secret, before, plan, namespace, version, .. } = self;
+        if let Some(account) = account.as_deref_mut() {
+            let made = stop.run_until_cancelled(account.make(&mut secret)).await;
+            made.unwrap_or(Err(LifecycleError::Interrupted))?;
+        }
         let shown = match gateway {
             Some(gateway) => gateway.shown(&plan.cluster).await,
             None => Shown::default(),
@@ -207,7 +224,13 @@ impl Join {
         };
         let mut joined = Joined::of(&plan.cluster, &secret, replaced, version);
         if let Some(gateway) = gateway {
-            let check = gateway.check(&plan.cluster, &written, &shown, namespace.as_deref());
+            let check = async {
+                gateway.until_known(&plan.cluster, &written, &shown).await?;
+                if let Some(account) = account {
+                    account.settle(gateway, &plan.cluster).await?;
+                }
+                gateway.check(&plan.cluster, namespace.as_deref()).await
+            };
             let checked = stop.run_until_cancelled(check).await;
             joined.namespace = checked.unwrap_or(Err(LifecycleError::Interrupted))?;
             joined.answers = true;
@@ -226,53 +249,15 @@ impl Joined {
             cluster: cluster.to_owned(),
             endpoint: text(secret, "endpoint"),
             credential_type: label.cloned().unwrap_or_default(),
+            service_account: secret
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|annotations| annotations.get(ANNOTATION_SERVICE_ACCOUNT).cloned()),
             replaced,
             answers: false,
             namespace: NamespaceOutcome::NotAsked,
             version,
-        }
-    }
-}
-
-impl JoinRequest {
-    /// Adds what stands in no kubeconfig.
-    fn complete(&self, name: &str, secret: &mut Secret) -> Result<(), LifecycleError> {
-        let metadata = &mut secret.metadata;
-        metadata.name = Some(name.to_owned());
-        let annotations = metadata.annotations.get_or_insert_default();
-        if annotations.contains_key(ANNOTATION_INSECURE) && !self.allow_insecure {
-            return Err(LifecycleError::Kubeconfig(
-                "it says insecure-skip-tls-verify: whoever stands in between gets the credential; put the cluster's CA into \
-                 it (certificate-authority-data), or say it again here with --insecure-skip-tls-verify"
-                    .to_owned(),
-            ));
-        }
-        if let Some(alias) = &self.alias {
-            check_alias(alias)?;
-            annotations.insert(ANNOTATION_ALIAS.to_owned(), alias.clone());
-        }
-        if annotations.get(ANNOTATION_ALIAS).is_some_and(|alias| alias.is_empty() || alias == name) {
-            annotations.remove(ANNOTATION_ALIAS);
-        }
-        for (key, value) in &self.labels {
-            check_label_key(key)?;
-            metadata.labels.get_or_insert_default().insert(key.clone(), value.clone());
-        }
-        secret.type_ = Some("Opaque".to_owned());
-        let size: usize = secret.data.iter().flatten().map(|(key, value)| key.len() + value.0.len()).sum();
-        if size > MAX_SECRET {
-            return Err(LifecycleError::Kubeconfig(format!(
-                "what it says takes {size} bytes; a Secret holds 1 MiB"
-            )));
-        }
-        Ok(())
-    }
-
-    fn may_take(&self, store: &Store, name: &str, before: &Snapshot) -> Result<(), LifecycleError> {
-        match before.entry() {
-            Some(entry) if !is_cluster(&entry.secret) => Err(store.foreign(name).into()),
-            Some(_) if !self.overwrite => Err(LifecycleError::Taken(name.to_owned())),
-            _ => Ok(()),
         }
     }
 }
@@ -285,6 +270,7 @@ fn keep(secret: &mut Secret, former: Option<&Secret>) {
         let group = cluster_gateway_client::group!();
         [ANNOTATION_INSECURE, ANNOTATION_TLS_SERVER_NAME, ANNOTATION_VERSION, LABEL_ENDPOINT_TYPE]
             .contains(&key)
+            || [ANNOTATION_SERVICE_ACCOUNT, ANNOTATION_TOKEN_ISSUED, ANNOTATION_TOKEN_ENDS].contains(&key)
             || key.strip_prefix("status.").is_some_and(|rest| rest.starts_with(group))
             || key.starts_with("kubectl.kubernetes.io/")
     };

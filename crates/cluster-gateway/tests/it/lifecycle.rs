@@ -88,6 +88,7 @@ fn request(name: &str) -> JoinRequest {
         create_namespace: Some("vela-system".to_owned()),
         overwrite: false,
         allow_insecure: false,
+        account: None,
         preflight: false,
     }
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::running::{Output, Running};
 use e2e::{Access, Credential, Standalone, binaries, process, registration, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{planes, world};
 
@@ -113,7 +113,11 @@ fn a_broken_secret_a_dead_member_and_an_expired_token_are_told_apart() -> Result
     let _turn = in_turn();
     let world = world()?;
     let admin = world.hub.admin();
-    let member = world.member2.service_account("kube-system", "doctor", "view")?;
+    world.member2.admin().apply(&json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "doctor-reader"},
+        "rules": [{"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list", "watch"]}],
+    }))?;
+    let member = world.member2.service_account("kube-system", "doctor", "doctor-reader")?;
 
     let _broken = Registered::new("doctor-broken", &member, |secret| {
         secret["stringData"]["endpoint"] = "ftp://somewhere".into();

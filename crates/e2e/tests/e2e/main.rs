@@ -1,5 +1,6 @@
 //! Scenarios on real control planes. A test whose name begins with `rule_NNN` proves that rule of the contract.
 
+mod accounts;
 mod api;
 mod audit;
 mod authentication;

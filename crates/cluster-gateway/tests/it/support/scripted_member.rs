@@ -150,7 +150,9 @@ async fn answer(
             (status, kind, text.to_owned())
         }
         _ if path == "/api/v1/namespaces" && head.headers.contains_key(header::UPGRADE) => {
-            (script.websocket, JSON, String::new())
+            // As kube-apiserver: no WebSocket without an origin.
+            let origin = head.headers.contains_key(header::ORIGIN);
+            (if origin { script.websocket } else { 403 }, JSON, String::new())
         }
         _ => (404, JSON, refusal(404, "the server could not find the requested resource")),
     };

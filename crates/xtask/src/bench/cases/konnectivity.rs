@@ -12,7 +12,7 @@ use super::super::contender::{Contender, Endpoint, Protocol, Upstream};
 use super::super::load::Load;
 use super::super::report::Report;
 use super::super::rig::{Rig, SMALL, cluster};
-use super::super::turns::rounds;
+use super::super::turns::brief_rounds;
 use super::small::cells;
 
 const IN_FLIGHT: [u32; 3] = [1, 32, 256];
@@ -31,7 +31,7 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     let mut rows = Vec::new();
     for in_flight in IN_FLIGHT {
         eprintln!("bench: konnectivity, {in_flight} at once");
-        let summaries = rounds(rig, &contenders, |contender, turn| {
+        let summaries = brief_rounds(rig, &contenders, |contender, turn| {
             let protocol = Protocol::Http2;
             let url = contender.endpoint(Upstream::Files, protocol)?.url(SMALL);
             Load { protocol, url, token: rig.hub.token(), in_flight, upload: None, turn }
