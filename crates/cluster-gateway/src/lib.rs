@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod serve;
 pub mod config;
+pub mod doctor;
+pub mod inventory;
 pub mod lifecycle;
 pub mod server;
 

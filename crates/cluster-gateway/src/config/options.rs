@@ -10,6 +10,7 @@ mod common;
 mod health;
 mod konnectivity;
 mod limits;
+mod renewal;
 mod standalone;
 
 pub use audit::{AuditMode, AuditOptions};
@@ -17,6 +18,7 @@ pub use common::CommonOptions;
 pub use health::HealthOptions;
 pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
+pub use renewal::RenewalOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 
 /// Flags of the hub-mode server.
