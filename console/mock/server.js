@@ -46,6 +46,8 @@ async function handle(world, open, request, response) {
   if (!url.pathname.startsWith('/api/')) return page(response, url.pathname, DIST);
   if (world.server.offline) return response.destroy();
   if (world.server.slow) await pause(world.server.slow);
+  // Whoever has gone away in the meantime gets no stream that nobody would ever end.
+  if (response.destroyed) return undefined;
   const route = `${request.method} ${url.pathname}`;
   for (const part of world.server.failing) {
     if (url.pathname.includes(part))
@@ -64,7 +66,7 @@ async function handle(world, open, request, response) {
     response.writeHead(302, { location: url.searchParams.get('return') || '/', 'set-cookie': cookie(world) });
     return response.end();
   }
-  if (!signedIn(world, request)) return refuse(request, response, 401, 12001, 'you are not signed in');
+  if (!signedIn(world, request)) return refuse(request, response, 401, 41401, 'you are not signed in');
   if (request.method !== 'GET' && request.headers['x-csrf-token'] !== 'mock-csrf') {
     return refuse(request, response, 403, 41403, 'the X-CSRF-Token header is missing or wrong', 'Load the page again.');
   }
@@ -103,7 +105,7 @@ async function signIn(world, request, response) {
       request,
       response,
       401,
-      12004,
+      41401,
       'the hub does not accept this token',
       'Make a new one: kubectl create token NAME --namespace NAMESPACE',
     );
@@ -197,7 +199,7 @@ function fleetEvents(world, response, since) {
   for (const { event, data } of missed) send(event, data);
   const listener = ({ event, data }) => send(event, data);
   world.listeners.add(listener);
-  const beat = setInterval(() => send('alive', { time: world.time() }), 5000);
+  const beat = setInterval(() => send('alive', { time: world.time() }), 5000).unref();
   response.on('close', () => {
     world.listeners.delete(listener);
     clearInterval(beat);
@@ -219,7 +221,7 @@ function clusterEvents(world, response, cluster) {
     const number = (world.requests.get(cluster.name) ?? 40) + 1;
     world.requests.set(cluster.name, number);
     return send('request', recent(world, cluster, number, 0));
-  }, 2500);
+  }, 2500).unref();
   response.on('close', () => clearInterval(beat));
 }
 
