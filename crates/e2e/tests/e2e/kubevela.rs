@@ -212,8 +212,17 @@ fn what_the_program_has_joined_is_managed_by_kubevelas_requests() -> Result<()> 
     let member = world()?.member2.user("by-both-two", &["system:masters"])?;
     let kubeconfig = member.kubeconfig();
     let kubeconfig = kubeconfig.to_string_lossy();
-    gateway_command(&["join", &kubeconfig, "--name", "both-3", "--labels", "region=east", "--yes"])?
-        .success()?;
+    gateway_command(&[
+        "join",
+        &kubeconfig,
+        "--name",
+        "both-3",
+        "--labels",
+        "region=east",
+        "--service-account=none",
+        "--yes",
+    ])?
+    .success()?;
     let line = listed("both-3")?;
     ensure!(
         line["says"]["type"] == "X509Certificate" && line["says"]["endpoint"] == member.server(),
