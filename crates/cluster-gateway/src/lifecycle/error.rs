@@ -9,16 +9,16 @@ use crate::diagnosis::Diagnosis;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum LifecycleError {
     /// The cluster cannot have this name.
-    #[error("{0}")]
+    #[error(transparent)]
     Name(#[from] NameError),
     /// A label is none.
-    #[error("{0}")]
+    #[error(transparent)]
     Label(#[from] LabelError),
     /// The kubeconfig cannot be used.
     #[error("kubeconfig: {0}")]
     Kubeconfig(String),
     /// Clusters could not be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// There is a cluster of this name, and nobody has said that it is to be replaced.
     #[error("there is a cluster {0} already; choose another name, or add --overwrite to replace it")]
@@ -86,4 +86,22 @@ fn preflight(diagnosis: &Diagnosis) -> String {
 
 fn in_use(references: &References) -> String {
     format!("the cluster is still in use: {}; add --force to go on all the same", references.summary())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_chain_says_each_thing_once() {
+        let errors: [LifecycleError; 3] = [
+            NameError::Local.into(),
+            LabelError::NoPair("a".to_owned()).into(),
+            StoreError::NotFound("not there".to_owned()).into(),
+        ];
+        for error in errors {
+            let once = error.to_string();
+            assert_eq!(format!("{:#}", anyhow::Error::from(error)), once);
+        }
+    }
 }
