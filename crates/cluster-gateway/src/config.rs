@@ -19,13 +19,15 @@ mod limits;
 mod options;
 mod proxies;
 mod standalone;
+mod store;
 
 pub use compat::{Leftover, normalize};
 pub use gates::FeatureGates;
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions, StoreOptions,
 };
+pub use store::record_store;
 
 use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};

@@ -11,6 +11,7 @@ mod health;
 mod konnectivity;
 mod limits;
 mod standalone;
+mod store;
 
 pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
@@ -18,6 +19,7 @@ pub use health::HealthOptions;
 pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
+pub use store::StoreOptions;
 
 /// Flags of the hub-mode server.
 #[derive(Debug, Clone, Args)]

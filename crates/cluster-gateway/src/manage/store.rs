@@ -249,7 +249,7 @@ fn must_be_name(name: &str) -> Result<(), StoreError> {
 }
 
 /// Waits for a store's answer, but not for ever.
-#[cfg(any(feature = "postgres", feature = "mongodb"))]
+#[cfg(any(feature = "mongodb", feature = "postgres", feature = "sqlite"))]
 async fn within<T>(
     limit: Duration,
     request: impl Future<Output = Result<T, StoreError>>,

@@ -27,6 +27,7 @@ mod readme;
 mod replicas;
 mod rights;
 mod standalone;
+mod stores;
 mod subpath;
 mod through;
 mod verbs;

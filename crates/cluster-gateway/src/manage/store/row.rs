@@ -73,5 +73,7 @@ fn json<T: Default + serde::de::DeserializeOwned>(column: &str, text: &str) -> R
         return Ok(T::default());
     }
     let read = serde_json::from_str::<Option<T>>(text);
-    read.map(Option::unwrap_or_default).map_err(|error| format!("column \"{column}\": {error}"))
+    read.map(Option::unwrap_or_default).map_err(|error| {
+        format!("column \"{column}\" is not JSON of the kind that it should be, at column {}", error.column())
+    })
 }

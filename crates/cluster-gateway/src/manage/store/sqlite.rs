@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::record::{Record, no_time};
 use super::row::{self, TEXTS};
-use super::{Expect, LIMIT, Listing, StoreConfig, StoreError, TABLE};
+use super::{Expect, LIMIT, LIST_LIMIT, Listing, StoreConfig, StoreError, TABLE, within};
 
 /// The store in a file.
 #[derive(Debug)]
@@ -126,8 +126,10 @@ impl Sqlite {
         F: FnOnce(&Connection) -> rusqlite::Result<Result<T, StoreError>> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || inner.run(work)).await;
-        done.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        let done = tokio::task::spawn_blocking(move || inner.run(work));
+        // Who waits for a lock waits for all who came before.
+        within(LIST_LIMIT, async { done.await.map_err(|error| StoreError::Unavailable(error.to_string()))? })
+            .await
     }
 }
 
