@@ -91,14 +91,13 @@ async fn of_many_that_add_one_wins(place: Place) -> Result<()> {
     place.prepare().await?;
     // The first request of each store, too, at the same time.
     let mut adding = JoinSet::new();
-    for store in 0..4 {
+    for _ in 0..4 {
         let store = Arc::new(open(&place).await?);
         for task in 0..4 {
             let store = Arc::clone(&store);
             let mine = Record { alias: format!("{store:p} {task}"), ..Record::new("prod") };
             adding.spawn(async move { store.add(mine).await });
         }
-        let _ = store;
     }
     let mut winners = Vec::new();
     for result in adding.join_all().await {
