@@ -25,6 +25,7 @@ pub use config::{StoreConfig, StoreType, StoreUrl};
 pub use record::{KubeConfig, LOCAL, MAX_NAME, MAX_SIZE, Provider, Record, Status};
 
 /// Longest time for one request to a store; a list has [`LIST_LIMIT`].
+#[cfg(any(feature = "mongodb", feature = "postgres", feature = "sqlite"))]
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest time for a list.

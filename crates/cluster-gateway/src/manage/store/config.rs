@@ -192,6 +192,12 @@ impl StoreConfig {
     pub fn kind(&self) -> StoreType {
         self.kind
     }
+
+    /// The address; empty for `kubeapi`.
+    #[must_use]
+    pub fn url(&self) -> &StoreUrl {
+        &self.url
+    }
 }
 
 #[cfg(test)]

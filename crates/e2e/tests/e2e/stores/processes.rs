@@ -155,7 +155,7 @@ const AFTER: [Option<u64>; 6] = [None, Some(1), Some(2), None, Some(3), Some(4)]
 
 async fn a_process_killed_between_any_two_steps_leaves_what_was_done(place: Place) -> Result<()> {
     place.prepare().await?;
-    for done in 0..=STEPS.len() {
+    for (done, after) in AFTER.into_iter().enumerate() {
         let mut part = Part::start(&place, "steps")?;
         for _ in 0..done {
             part.tell("go")?;
@@ -164,12 +164,12 @@ async fn a_process_killed_between_any_two_steps_leaves_what_was_done(place: Plac
         part.kill()?;
         // Another process goes on.
         let store = open(&place).await?;
-        match AFTER[done] {
+        match after {
             None => drop(is(store.get("prod").await, missing)?),
             Some(number) => ensure!(is_whole(&store.get("prod").await?)? == number),
         }
-        for next in done..STEPS.len() {
-            step(&store, next).await.with_context(|| format!("{} after {done} steps", STEPS[next]))?;
+        for (next, what) in STEPS.iter().enumerate().skip(done) {
+            step(&store, next).await.with_context(|| format!("{what} after {done} steps"))?;
         }
         ensure!(is_whole(&store.get("prod").await?)? == 4);
         store.delete("prod").await?;
@@ -199,8 +199,9 @@ async fn a_process_killed_while_it_writes_leaves_the_old_or_the_new(place: Place
         part.expect("storm")?;
         // It is writing by now, or soon; when exactly it is hit is left to chance.
         let store = open(&place).await?;
-        while store.get("prod").await.is_err() {}
+        while part.child.try_wait()?.is_none() && store.get("prod").await.is_err() {}
         std::thread::sleep(Duration::from_millis(7 * round + 1));
+        ensure!(part.child.try_wait()?.is_none(), "it has ended by itself");
         part.kill()?;
         for record in store.list().await?.records {
             is_whole(&record)?;

@@ -96,7 +96,7 @@ fn config_maps_of_velaux_are_read_and_written_as_it_does() -> Result<()> {
         let store = open(&place).await?;
         let found = store.get("prod").await?;
         is_velaux(&found, "prod")?;
-        ensure!(store.list().await?.records == [found.clone()]);
+        ensure!(store.list().await?.records == std::slice::from_ref(&found));
         is(store.add(Record::new("prod")).await, exists)?;
 
         let seen = found.update_time;
@@ -228,7 +228,7 @@ fn documents_of_velaux_are_read_and_written_as_it_does() -> Result<()> {
         let seen = found.update_time;
         store.put(Record { alias: "Ours".to_owned(), ..found }, Expect::UpdatedAt(seen)).await?;
         let data = collection.find_one(doc! {"_name": "prod"}).await?.context("prod")?;
-        ensure!(data.get_str("kubeconfig")? == "" && data.get_str("alias")? == "Ours", "{data}");
+        ensure!(data.get_str("kubeconfig")?.is_empty() && data.get_str("alias")? == "Ours", "{data}");
         ensure!(data.get_array("later")?.len() == 1 && !data.to_string().contains("hunter2"), "{data}");
 
         store.add(Record::new("new")).await?;
