@@ -1,4 +1,11 @@
 //! A tower layer that sends a client's requests to one cluster: the path is rewritten, everything else stays.
+//!
+//! Which cluster a request goes to is said by the first of these that is there:
+//!
+//! 1. the request's own extension, a [`Cluster`];
+//! 2. the layer, if it was made for one cluster: [`ClusterLayer::new`];
+//! 3. the task, inside of `with_cluster` (feature `task-local`);
+//! 4. else it goes to the hub itself, as it is.
 
 use std::task::{Context, Poll};
 
@@ -25,7 +32,35 @@ impl Cluster {
 
 /// Sends requests to `…/clustergateways/NAME/proxy` + their own path.
 ///
-/// With kube-rs: `ClientBuilder::try_from(config)?.with_layer(&ClusterLayer::new("member1")).build()`.
+/// It stands in front of whatever adds the server's address and the credential. With kube-rs there is a shorter way
+/// (feature `kube`); this is the long one:
+///
+/// ```ignore
+/// let client = ClientBuilder::try_from(config)?.with_layer(&ClusterLayer::new("member1")).build();
+/// ```
+///
+/// Without kube-rs, with any [`tower_service::Service`]:
+///
+/// ```
+/// # use std::task::{Context, Poll};
+/// # #[derive(Clone)] struct Http;
+/// # impl tower_service::Service<http::Request<()>> for Http {
+/// #     type Response = String; type Error = (); type Future = std::future::Ready<Result<String, ()>>;
+/// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> { Poll::Ready(Ok(())) }
+/// #     fn call(&mut self, request: http::Request<()>) -> Self::Future {
+/// #         std::future::ready(Ok(request.uri().path().to_owned()))
+/// #     }
+/// # }
+/// use cluster_gateway_client::{Cluster, ClusterLayer};
+/// use tower_layer::Layer;
+/// use tower_service::Service;
+///
+/// let mut hub = ClusterLayer::per_request().layer(Http);
+/// let mut request = http::Request::get("/version").body(()).unwrap();
+/// request.extensions_mut().insert(Cluster("edge".into()));
+/// let sent = hub.call(request).into_inner().unwrap();
+/// assert_eq!(sent, "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/edge/proxy/version");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ClusterLayer {
     default: Option<Cluster>,
@@ -38,7 +73,8 @@ impl ClusterLayer {
         Self { default: Some(Cluster(cluster.into())) }
     }
 
-    /// Only requests with a [`Cluster`] extension are rewritten; the others go to the hub.
+    /// Only requests with a [`Cluster`] extension, or sent inside of `with_cluster`, are rewritten;
+    /// the others go to the hub.
     #[must_use]
     pub fn per_request() -> Self {
         Self::default()
@@ -73,11 +109,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let named = request.extensions_mut().remove::<Cluster>().or_else(|| self.default.clone());
-        if let Some(cluster) = named.filter(|cluster| !cluster.is_local()) {
-            rewrite(request.uri_mut(), &cluster.0);
-        }
+        direct(&mut request, self.default.as_ref());
         self.inner.call(request)
+    }
+}
+
+/// Rewrites a request for the cluster that it is for; see the module's own words for which that is.
+pub(crate) fn direct<B>(request: &mut Request<B>, default: Option<&Cluster>) {
+    let named = request.extensions_mut().remove::<Cluster>().or_else(|| default.cloned());
+    #[cfg(feature = "task-local")]
+    let named = named.or_else(crate::task::current);
+    if let Some(cluster) = named.filter(|cluster| !cluster.is_local()) {
+        rewrite(request.uri_mut(), &cluster.0);
     }
 }
 
@@ -143,5 +186,22 @@ mod tests {
             "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/a%20b/proxy/version"
         );
         assert_eq!(sent(&ClusterLayer::new("edge"), "/version", Some("")), "/version");
+    }
+
+    #[cfg(feature = "task-local")]
+    #[tokio::test]
+    async fn a_task_names_the_cluster_unless_request_or_layer_do() {
+        let edge = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways/edge/proxy/version";
+        let layer = ClusterLayer::per_request();
+        crate::with_cluster("edge", async {
+            assert_eq!(sent(&layer, "/version", None), edge);
+            assert_eq!(sent(&layer, "/version", Some("local")), "/version");
+            assert!(sent(&ClusterLayer::new("other"), "/version", None).contains("/other/"));
+            crate::with_cluster("local", async { assert_eq!(sent(&layer, "/version", None), "/version") })
+                .await;
+            assert_eq!(sent(&layer, "/version", None), edge, "the outer one counts again");
+        })
+        .await;
+        assert_eq!(sent(&layer, "/version", None), "/version");
     }
 }

@@ -2,6 +2,29 @@
 //! paths, and a tower layer that sends a client's requests to one registered cluster.
 //!
 //! This crate opens no socket, reads no file and knows nothing of the server.
+//!
+//! # Which part do I need?
+//!
+//! | I have | I use |
+//! |---|---|
+//! | a kube-rs `Client` of the hub | `kube::ClusterGatewayExt` (feature `kube`): `hub.cluster("edge")` is a `Client` of a cluster |
+//! | any other HTTP client made of tower services | [`ClusterLayer`], for one cluster or a cluster per request |
+//! | code that many clusters go through | `with_cluster` (feature `task-local`): the cluster stands around the call |
+//! | an HTTP client of my own, or `kubectl --raw` | [`ProxyPath`]: the path of a request in a cluster |
+//! | answers of the gateway as JSON | [`v1alpha1`] |
+//!
+//! The name `local` and the empty name mean the hub itself, everywhere: such requests go through unchanged.
+//!
+//! # Through the hub, or straight to the gateway
+//!
+//! All of this works with a client of the hub's API server, which passes requests on to the gateway, and with a client of the
+//! gateway's own address (`cluster-gateway kubeconfig --direct`). The paths are the same. Only `local` is not: at its own
+//! address the gateway answers for itself, not for the hub.
+//!
+//! # Errors
+//!
+//! A gateway answers like an API server: with a `Status` whose message names the cluster. 503 with `Retry-After` means that
+//! the cluster cannot be reached right now.
 
 /// The API group as a literal, for `concat!`. It is spelled here and nowhere else: whoever builds a gateway for another
 /// group changes this line, and paths, labels and annotations follow (contract rule 28).
@@ -20,12 +43,18 @@ macro_rules! version {
     };
 }
 
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod layer;
 pub mod path;
+#[cfg(feature = "task-local")]
+mod task;
 pub mod v1alpha1;
 
 pub use layer::{Cluster, ClusterLayer};
 pub use path::{PathError, ProxyPath};
+#[cfg(feature = "task-local")]
+pub use task::with_cluster;
 
 /// API group of everything that the gateway serves.
 pub const GROUP: &str = group!();
@@ -50,6 +79,7 @@ mod tests {
             ANNOTATION_PROXY_CONFIGURATION,
             ANNOTATION_TLS_SERVER_NAME,
             ANNOTATION_INSECURE,
+            ANNOTATION_EXTERNAL_ADDRESS,
         ] {
             assert_eq!(key.split_once('/').map(|(prefix, _)| prefix), Some(GROUP), "{key}");
         }

@@ -19,6 +19,9 @@ pub const ANNOTATION_TLS_SERVER_NAME: &str = concat!(group!(), "/tls-server-name
 /// Annotation, value `true`, that asks for an unverified or unencrypted connection to this one cluster. It has an
 /// effect only when the gateway runs with `--allow-insecure-clusters`.
 pub const ANNOTATION_INSECURE: &str = concat!(group!(), "/insecure-skip-tls-verify");
+/// Annotation on the gateway's Service: the address at which clients reach the gateway itself, `https://HOST:PORT`. Read by
+/// `cluster-gateway kubeconfig --direct`; the gateway does not look at it.
+pub const ANNOTATION_EXTERNAL_ADDRESS: &str = concat!(group!(), "/external-address");
 /// Annotation that records whether a cluster is healthy (`true` or `false`).
 pub const ANNOTATION_HEALTHY: &str = concat!("status.", group!(), "/healthy");
 /// Annotation that records why a cluster is not healthy.
@@ -27,6 +30,17 @@ pub const ANNOTATION_HEALTHY_REASON: &str = concat!("status.", group!(), "/healt
 pub const ANNOTATION_LAST_PROBE_TIME: &str = concat!("status.", group!(), "/last-probe-time");
 /// Annotation that records how long the last probe took, as a duration with its unit (`12ms`).
 pub const ANNOTATION_LATENCY: &str = concat!("status.", group!(), "/latency");
+/// Annotation that names the member's service account whose token a Secret holds, as `NAMESPACE/NAME`. The gateway renews such
+/// a token before it ends.
+pub const ANNOTATION_SERVICE_ACCOUNT: &str = concat!(group!(), "/service-account");
+/// Annotation that records when that token was issued, RFC 3339 in UTC. Without it the gateway renews the token at once.
+pub const ANNOTATION_TOKEN_ISSUED: &str = concat!(group!(), "/token-issued-at");
+/// Annotation that records when that token ends, RFC 3339 in UTC.
+pub const ANNOTATION_TOKEN_ENDS: &str = concat!(group!(), "/token-ends-at");
+
+/// Annotation on what joining a cluster has made at the hub or at the member: the number of the attempt, by which a failed
+/// one finds its own objects again.
+pub const ANNOTATION_JOIN_ATTEMPT: &str = concat!(group!(), "/join-attempt");
 
 /// What proves the gateway to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

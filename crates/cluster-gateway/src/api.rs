@@ -16,23 +16,27 @@ use time::OffsetDateTime;
 use crate::authz::Permit;
 use crate::body::Body;
 use crate::registry::Snapshot;
-use crate::request::{DocumentTarget, ResourceTarget, Verb};
+use crate::request::{DocumentTarget, ResourceTarget};
 use crate::status::Error;
 
 mod cluster_gateways;
 mod compress;
+mod described;
+mod diagnosis;
 mod discovery;
 mod encode;
 mod health;
 mod health_record;
-mod human;
+pub(crate) mod human;
 mod index;
+mod items;
 mod metrics;
 mod negotiate;
 mod object;
 mod openapi;
 mod options;
 mod pages;
+mod route;
 mod selector;
 mod table;
 mod uid;
@@ -45,11 +49,15 @@ mod yaml;
 mod tests;
 
 use cluster_gateways::ClusterGateways;
+use diagnosis::Diagnoses;
+use route::Route;
 use virtual_clusters::VirtualClusters;
 
+pub use described::described;
 pub use health::Condition;
 pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;
+pub(crate) use selector::LabelSelector;
 pub use version::VersionInfo;
 
 /// How long a request waits for a version that is not here yet, as kube-apiserver's do.
@@ -81,6 +89,8 @@ pub struct ApiConfig {
     pub clusters: Clusters,
     /// The body of `/metrics` (rule 6).
     pub metrics: Metrics,
+    /// Whether callers' identities are passed on to members, so that a diagnosis looks for the right to impersonate.
+    pub impersonates: bool,
     /// Where health is recorded (rule 232); `None`: there is no hub, and writes are refused.
     pub health: Option<Arc<dyn HealthRecords>>,
 }
@@ -99,6 +109,7 @@ pub struct Api {
     clock: Clock,
     metrics: Metrics,
     health: Option<Arc<dyn HealthRecords>>,
+    diagnoses: Diagnoses,
 }
 
 impl Api {
@@ -119,6 +130,7 @@ impl Api {
             clock: OffsetDateTime::now_utc,
             metrics: config.metrics,
             health: config.health,
+            diagnoses: Diagnoses::new(config.impersonates),
         }
     }
 
@@ -206,6 +218,7 @@ impl Api {
             Route::ClusterGateway | Route::Health => {
                 object::get(self, self.cluster_gateways(), &target.name, parts).await
             }
+            Route::Diagnosis => diagnosis::get(self, &target.name, parts).await,
             Route::VirtualClusters => object::list(self, self.virtual_clusters(), target, parts).await,
             Route::VirtualCluster => object::get(self, self.virtual_clusters(), &target.name, parts).await,
         }
@@ -268,35 +281,6 @@ impl std::fmt::Debug for ApiConfig {
             .field("secure_port", &self.secure_port)
             .field("healthiness_check", &self.healthiness_check)
             .finish_non_exhaustive()
-    }
-}
-
-/// A path of the own group at which something is served.
-#[derive(Clone, Copy)]
-enum Route {
-    ClusterGateways,
-    ClusterGateway,
-    Health,
-    VirtualClusters,
-    VirtualCluster,
-}
-
-impl Route {
-    fn of(target: &ResourceTarget) -> Option<Self> {
-        if target.trailing || !target.namespace.is_empty() || target.special {
-            return None;
-        }
-        // The name of a list is not from the path: it is what its field selector narrows it to (rule 91).
-        let collection = target.name.is_empty()
-            || matches!(target.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
-        match (target.resource.as_str(), target.subresource.as_str(), collection) {
-            ("clustergateways", "", true) => Some(Self::ClusterGateways),
-            ("clustergateways", "", false) => Some(Self::ClusterGateway),
-            ("clustergateways", "health", false) => Some(Self::Health),
-            ("virtualclusters", "", true) => Some(Self::VirtualClusters),
-            ("virtualclusters", "", false) => Some(Self::VirtualCluster),
-            _ => None,
-        }
     }
 }
 

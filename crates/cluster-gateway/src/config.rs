@@ -16,16 +16,21 @@ mod health;
 mod hub;
 mod konnectivity;
 mod limits;
+mod operator;
 mod options;
 mod proxies;
+mod renewal;
 mod standalone;
 mod store;
 
 pub use compat::{Leftover, normalize};
+pub use exec::exec_policy;
 pub use gates::FeatureGates;
+pub use operator::{find_program, kubeconfigs, operator_policy};
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, StandaloneOptions, StoreOptions,
+    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, RenewalOptions, StandaloneOptions,
+    StoreOptions,
 };
 pub use store::record_store;
 
@@ -39,6 +44,7 @@ use crate::hub::HubConfig;
 use crate::identity::{IdentityConfig, RulesFile, WebhookHosts};
 use crate::limits::LimitsConfig;
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
+use crate::renewal::RenewalConfig;
 use crate::server::TlsFiles;
 use crate::transport::ProxyServerConfig;
 
@@ -72,6 +78,8 @@ pub struct Config {
     pub exec: ExecPolicy,
     /// How members are looked after.
     pub health: HealthConfig,
+    /// How tokens of members' service accounts are renewed.
+    pub renewal: RenewalConfig,
     /// How long a member may leave an ordinary request without the head of an answer; `None`: no limit.
     pub response_header_timeout: Option<Duration>,
     /// The konnectivity proxy server behind which clusters are that have no address; `None`: such clusters cannot be used.
@@ -156,6 +164,7 @@ struct Common {
     audit: Option<AuditConfig>,
     identity: IdentityConfig,
     health: HealthConfig,
+    renewal: RenewalConfig,
     response_header_timeout: Option<Duration>,
     konnectivity: Option<ProxyServerConfig>,
     limits: LimitsConfig,
@@ -180,6 +189,7 @@ impl Common {
             tls: tls(options, mistakes),
             authorization: authorization(options, mistakes),
             health: health::resolve(&options.health, &gates, mistakes),
+            renewal: renewal::resolve(&options.renewal, mistakes),
             response_header_timeout: Some(limit).filter(|limit| !limit.is_zero()),
             gates,
             proxies: proxies::proxies(mistakes),

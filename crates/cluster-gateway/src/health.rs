@@ -20,6 +20,7 @@ mod record;
 mod track;
 
 use probe::Finding;
+pub(crate) use probe::probe;
 pub use readings::readings;
 pub use record::HealthRecorder;
 use track::Tracked;
@@ -47,6 +48,9 @@ pub struct HealthConfig {
     pub look: Duration,
     /// How old the recorded time of the last probe may become before it is written anew. Default 10 min.
     pub record_age: Duration,
+    /// How long a cluster must have been known as it is before its health is recorded. Whoever registers one reads its Secret and
+    /// writes it back (`vela cluster join` notes the version there), and would fail if somebody wrote in between. Default 5 s.
+    pub settle: Duration,
 }
 
 impl Default for HealthConfig {
@@ -57,6 +61,7 @@ impl Default for HealthConfig {
             failures: 3,
             look: Duration::from_secs(1),
             record_age: Duration::from_secs(600),
+            settle: Duration::from_secs(5),
         }
     }
 }

@@ -16,15 +16,19 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
 
 mod call;
+mod event;
 mod lease;
+mod operator;
 mod review;
 mod secret;
 
 pub use call::{CallError, call};
+pub use event::{Events, Warning};
 pub use lease::{Leadership, Lease, Standing};
+pub use operator::{Operator, OperatorConfig};
 pub use review::ReviewError;
 use review::Reviewer;
-pub use secret::{Annotate, SecretMetadata, WriteError};
+pub use secret::{Annotate, SecretMetadata, TokenChange, WriteError};
 
 /// How the hub is reached.
 #[derive(Debug, Clone, Default)]

@@ -38,7 +38,7 @@ pub struct Coalesced<S> {
 }
 
 impl<S> Coalesced<S> {
-    /// Wraps `inner`. Allocates on the first write.
+    /// Wraps `inner`. Memory is taken by the first write, and given back when there is nothing to write or read.
     pub fn new(inner: S) -> Self {
         Self { inner, held: Vec::new(), sent: 0, unflushed: false, woken: false, heard: Arc::default() }
     }
@@ -118,6 +118,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Coalesced<S> {
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
             this.heard.store(true, Ordering::Relaxed);
+        }
+        if polled.is_pending() && this.held.is_empty() {
+            // Thousands of connections have nothing to say for hours.
+            this.held = Vec::new();
         }
         polled
     }

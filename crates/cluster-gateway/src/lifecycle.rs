@@ -2,3 +2,42 @@
 //! and puts back what was there if it fails.
 //!
 //! Writes only to the store; a running gateway learns of it by its own watch, like everyone else.
+//!
+//! Each change has two steps: `prepare` only looks, and gives a [`Plan`]; `commit` writes, in a [`Transaction`]. Names, labels
+//! and annotations are those of KubeVela's `vela cluster`, so that either tool manages what the other has joined.
+
+mod account;
+mod change;
+mod detach;
+mod error;
+mod gateway;
+mod join;
+mod kubeconfig;
+mod labels;
+mod name;
+pub mod ocm;
+mod plan;
+mod preflight;
+mod references;
+mod rename;
+mod rotate;
+mod store;
+mod trackers;
+mod transaction;
+
+pub use account::{AccountChoice, AccountRequest};
+pub use change::{Edit, edit};
+pub use detach::{Detach, Detached};
+pub use error::{Failure, LifecycleError, Undo};
+pub use gateway::{Gateway, NamespaceOutcome};
+pub use join::{Join, JoinRequest, Joined};
+pub use kubeconfig::{KubeconfigSource, Member};
+pub use labels::{LabelError, check_label_key, parse_labels};
+pub use name::{LOCAL, NameError};
+pub use plan::{Change, Detail, Plan, Verb};
+pub use preflight::{ClusterVersion, member_version};
+pub use references::{References, TrackerUse};
+pub use rename::{Rename, Renamed};
+pub use rotate::{NewCredential, Rotate, Rotated};
+pub use store::{DirectoryStore, HubStore, Snapshot, Store, StoreError, is_cluster};
+pub use transaction::Transaction;

@@ -9,5 +9,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // ring is not linked, but a provider must be named before the hub's client makes its first TLS connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    cluster_gateway::cli::run(std::env::args().skip(1))
+    cluster_gateway::cli::run(std::env::args())
 }

@@ -1,6 +1,7 @@
 //! Certificates and keys: PEM in, checked values out. The only module that reads PEM, but for keys to sign with (`issuer`).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Why PEM text cannot be used. Never holds a part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +115,36 @@ pub fn validity(certificate: &CertificateDer<'_>) -> Result<RangeInclusive<Syste
         SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH)
     };
     Ok(time(validity.not_before.timestamp())..=time(validity.not_after.timestamp()))
+}
+
+/// Names and addresses that a server's certificate is for.
+///
+/// # Errors
+/// [`PkiError::BadCertificate`].
+pub fn server_names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, PkiError> {
+    let certificate = parse(certificate)?;
+    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| extension.value);
+    let names = names.into_iter().flat_map(|names| &names.general_names);
+    Ok(names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => address(octets).map(|address| address.to_string()),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Who has issued a certificate, as it says itself: the distinguished name.
+///
+/// # Errors
+/// [`PkiError::BadCertificate`].
+pub fn issuer(certificate: &CertificateDer<'_>) -> Result<String, PkiError> {
+    Ok(parse(certificate)?.issuer().to_string())
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
 /// Whether `ca` has issued this certificate of a server, and both are valid at `now`.

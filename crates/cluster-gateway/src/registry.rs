@@ -25,7 +25,7 @@ mod source;
 mod upstream;
 
 pub use cluster::{Cluster, Unusable};
-pub use directory::{ClustersDirectory, Contexts, DirectorySource};
+pub use directory::{ClustersDirectory, Contexts, DirectorySource, name_of, secret_of_kubeconfig};
 pub use entry::Entry;
 pub use history::{Change, History, Numbering, Position, TooOld};
 pub use index::{Index, Listing};

@@ -30,6 +30,7 @@ use crate::limits::Limits;
 use crate::proxy::Hop;
 use crate::record::Recorder;
 use crate::registry::{ClusterPolicy, Index, Registry};
+use crate::renewal::RenewalStats;
 use crate::server::{Handler, Listener, TlsReloader};
 use crate::transport::{AddressPolicy, ProxyServer, TransportOptions};
 
@@ -114,11 +115,13 @@ impl Server {
         let loaded = Arc::new(AtomicBool::new(false));
         let stopping = Arc::new(AtomicBool::new(false));
         let health = followed.health_records();
+        let renewals = Arc::new(RenewalStats::default());
         let ingredients = Ingredients {
             authn,
             authz,
             recorder,
             health,
+            renewals: &renewals,
             address,
             tls: &tls,
             loaded: &loaded,
@@ -127,6 +130,7 @@ impl Server {
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
         followed.look_after_members(&mut tasks, &config, &gateway.registry);
+        followed.look_after_credentials(&mut tasks, &config, &gateway.registry, renewals);
         followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
@@ -197,6 +201,7 @@ struct Ingredients<'s> {
     authz: Authorizer,
     recorder: Recorder,
     health: Option<Arc<dyn HealthRecords>>,
+    renewals: &'s Arc<RenewalStats>,
     address: SocketAddr,
     tls: &'s Arc<TlsReloader>,
     loaded: &'s Arc<AtomicBool>,
@@ -204,7 +209,8 @@ struct Ingredients<'s> {
 }
 
 fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
-    let Ingredients { authn, authz, recorder, health, address, tls, loaded, stopping } = ingredients;
+    let Ingredients { authn, authz, recorder, health, renewals, address, tls, loaded, stopping } =
+        ingredients;
     let registry = Arc::new(Registry::default());
     let recorder = Arc::new(recorder);
     let limits = Arc::new(Limits::new(config.limits.clone()));
@@ -230,9 +236,12 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
         },
         metrics: {
             let (registry, recorder, tls) = (Arc::clone(&registry), Arc::clone(&recorder), Arc::clone(tls));
-            let limits = Arc::clone(&limits);
-            Arc::new(move || readings::metrics(&recorder, &registry.snapshot(), &limits, tls.not_after()))
+            let (limits, renewals) = (Arc::clone(&limits), Arc::clone(renewals));
+            Arc::new(move || {
+                readings::metrics(&recorder, &registry.snapshot(), &limits, &renewals, tls.not_after())
+            })
         },
+        impersonates: config.gates.client_identity_penetration,
         health,
     });
     Gateway {

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 mod framing;
 mod http2;
 mod tls;
+mod uploads;
 mod usage;
 
 use framing::Framing;

@@ -36,6 +36,7 @@ mod proxy;
 mod released;
 mod resolve;
 mod stream;
+mod survey;
 mod tcp;
 mod tls;
 
@@ -51,6 +52,7 @@ pub use peer::Peer;
 use pool::{Lease, Pool, Tries};
 pub use proxy::{ProxyLogin, ProxyProtocol, ProxySpec};
 pub use resolve::{Lookup, Resolver};
+pub use survey::Handshake;
 
 /// Everything that must be equal for a connection to be reused. The bearer token is not part of it: it travels with
 /// each request.

@@ -22,6 +22,7 @@ type options struct {
 	resources                 []string
 	selector                  string
 	count                     int
+	verb, member, to          string
 }
 
 var commands = map[string]func(context.Context, *rest.Config, options) error{
@@ -30,6 +31,7 @@ var commands = map[string]func(context.Context, *rest.Config, options) error{
 	"metadata-cache": runMetadataCache,
 	"conformance":    runConformance,
 	"register":       runRegister,
+	"kubevela":       runKubevela,
 }
 
 func main() {
@@ -53,6 +55,9 @@ func run(args []string) error {
 	flags.StringVar(&options.direct, "direct", "", "a kubeconfig that leads to the gateway itself")
 	flags.StringVar(&options.template, "template", "", "a file with the Secret that is registered, NAME standing for its name")
 	flags.IntVar(&options.count, "count", 0, "how many are registered")
+	flags.StringVar(&options.verb, "verb", "", "which request of KubeVela's")
+	flags.StringVar(&options.member, "member", "", "the kubeconfig of a cluster that joins")
+	flags.StringVar(&options.to, "to", "", "new name, alias, or label: KEY=VALUE, or KEY to remove it")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}

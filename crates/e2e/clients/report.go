@@ -13,7 +13,8 @@ import (
 // line is one thing that happened. Fields that say nothing are left out.
 type line struct {
 	// ADDED, MODIFIED, DELETED: what an informer told its handler. SYNCED: it has what there was. REQUEST: what was
-	// asked. ERROR, BOOKMARK: what came in a watch and informers keep to themselves. CHECKED: something holds.
+	// asked. ERROR, BOOKMARK: what came in a watch and informers keep to themselves. CHECKED: something holds. CLUSTER,
+	// JUDGED: see kubevela.go.
 	Event    string `json:"event"`
 	Resource string `json:"resource,omitempty"`
 	Name     string `json:"name,omitempty"`
@@ -30,6 +31,8 @@ type line struct {
 	Code     int  `json:"code,omitempty"`
 	// The end of the streamed list.
 	End bool `json:"end,omitempty"`
+	// What KubeVela would tell of a cluster.
+	Says map[string]string `json:"says,omitempty"`
 }
 
 var output sync.Mutex

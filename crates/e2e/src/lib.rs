@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod binaries;
+pub mod cli;
 pub mod clients;
 pub mod control_plane;
 pub mod curl;

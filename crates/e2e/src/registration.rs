@@ -56,10 +56,11 @@ pub fn grant(hub: &ControlPlane) -> Result<Access> {
             "metadata": {"name": "cluster-gateway", "namespace": NAMESPACE},
             "rules": [
                 {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "patch"]},
+                {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
                 {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
                 {
                     "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-                    "resourceNames": ["cluster-gateway-health"], "verbs": ["get", "update"],
+                    "resourceNames": ["cluster-gateway-health", "cluster-gateway-credentials"], "verbs": ["get", "update"],
                 },
             ],
         },

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{deny, rules, workspace};
+use crate::{deny, rules, soak, workspace};
 
 /// So many tests may fail in company, if each passes alone.
 const MOST_UNSTEADY: usize = 3;
@@ -24,6 +24,8 @@ fn steps(tests: &mut Tally) -> Result<()> {
     let out = &mut io::stdout();
     step("format", || plain(cargo("fmt --all --check")))?;
     step("lints", || plain(cargo("clippy --workspace --all-targets --locked -- -D warnings")))?;
+    // In the workspace it is compiled with its features, which the tests use.
+    step("the client crate by itself", || plain(cargo("check -p cluster-gateway-client --locked")))?;
     step("tests", || tested(tests, out))?;
     step("examples in the documentation", || {
         counted(cargo("test --workspace --doc --locked"), tests, out).map(drop)
@@ -34,6 +36,7 @@ fn steps(tests: &mut Tally) -> Result<()> {
         plain(command)
     })?;
     step("dependencies", || plain(deny::command()?))?;
+    step("soak", || soak::run(&soak::Options::short()))?;
     step("rules of the contract", || rules::run(&rules::Options::default()))
 }
 

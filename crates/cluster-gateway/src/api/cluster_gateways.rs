@@ -1,5 +1,6 @@
 //! `clustergateways` (contract rules 91, 92, 203, 209-213, 216, 227, 232).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,14 +10,13 @@ use cluster_gateway_client::v1alpha1::{
     ClusterAccess, ClusterAccessCredential, ClusterEndpoint, ClusterEndpointConst, ClusterGateway,
     ClusterGatewaySpec, ClusterGatewayStatus, CredentialType, EndpointType, Metadata, X509,
 };
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::discovery::group_version;
 use super::human::{self, NONE};
 use super::object::{Kind, Object, Resource};
 use super::selector::LabelSelector;
-use super::table::Column;
+use super::table::{Cell, Column};
 use super::uid::uid;
 use crate::registry::Cluster;
 use crate::transport::{Condition, State};
@@ -79,7 +79,13 @@ pub(super) struct ClusterGateways {
 pub(super) struct Gateway<'a> {
     cluster: &'a Cluster,
     version: u64,
-    status: ClusterGatewayStatus,
+    health: Health,
+}
+
+/// Where the health comes from that is shown. It is not worked out before that: a list looks at every object twice.
+enum Health {
+    OfCluster(ClusterGateways),
+    Given(ClusterGatewayStatus),
 }
 
 impl Resource for ClusterGateways {
@@ -95,7 +101,7 @@ impl Resource for ClusterGateways {
     }
 
     fn object<'a>(self, cluster: &'a Cluster, version: u64) -> Option<Gateway<'a>> {
-        cluster.registered.then(|| Gateway { cluster, version, status: self.status(cluster) })
+        cluster.registered.then_some(Gateway { cluster, version, health: Health::OfCluster(self) })
     }
 
     fn sort(self, _: &mut [&Arc<Cluster>]) {}
@@ -122,20 +128,18 @@ impl Object for Gateway<'_> {
         }
     }
 
-    fn cells(&self, now: OffsetDateTime) -> Vec<Value> {
+    fn cells(&self, now: OffsetDateTime) -> Vec<Cell<'_>> {
         let cluster = self.cluster;
-        let status = &self.status;
-        let created = cluster.creation_timestamp.as_deref();
-        let address = cluster.address.as_deref().map(without_userinfo);
+        let ClusterGatewayStatus { healthy, healthy_reason } = self.status();
         vec![
             cluster.name.as_str().into(),
             "".into(),
             cluster.credential_type.map_or(NONE, CredentialType::as_str).into(),
             cluster.endpoint_type.as_str().into(),
-            status.healthy.to_string().into(),
-            status.healthy_reason.as_deref().unwrap_or(NONE).into(),
-            human::age(created, now).into(),
-            address.as_deref().unwrap_or(NONE).into(),
+            if healthy { "true" } else { "false" }.into(),
+            healthy_reason.map_or(NONE.into(), Cell::from),
+            human::age(cluster.creation_timestamp.as_deref(), now).into(),
+            cluster.address.as_deref().map_or(NONE.into(), without_userinfo).into(),
             human::until(cluster.credential_facts.not_after, now).into(),
             human::since(annotation(cluster, ANNOTATION_LAST_PROBE_TIME), now, NONE).into(),
             annotation(cluster, ANNOTATION_LATENCY).unwrap_or(NONE).into(),
@@ -154,7 +158,7 @@ impl Object for Gateway<'_> {
                     credential: credential(self.cluster),
                 },
             },
-            status: self.status.clone(),
+            status: self.status(),
         }
     }
 
@@ -170,7 +174,14 @@ impl Object for Gateway<'_> {
 impl<'a> Gateway<'a> {
     /// A cluster with a health of which it is not asked whether it is shown.
     pub(super) fn with_status(cluster: &'a Cluster, version: u64, status: ClusterGatewayStatus) -> Self {
-        Self { cluster, version, status }
+        Self { cluster, version, health: Health::Given(status) }
+    }
+
+    fn status(&self) -> ClusterGatewayStatus {
+        match &self.health {
+            Health::OfCluster(resource) => resource.status(self.cluster),
+            Health::Given(status) => status.clone(),
+        }
     }
 }
 
@@ -205,10 +216,10 @@ fn annotation<'a>(cluster: &'a Cluster, key: &str) -> Option<&'a str> {
 /// A `Const` endpoint always has its `const`, if need be with an empty address: clients reach into it unasked.
 fn endpoint(cluster: &Cluster) -> ClusterEndpoint {
     let const_endpoint = (cluster.endpoint_type == EndpointType::Const).then(|| ClusterEndpointConst {
-        address: cluster.address.as_deref().map(without_userinfo).unwrap_or_default(),
+        address: cluster.address.as_deref().map(without_userinfo).unwrap_or_default().into_owned(),
         ca_bundle: cluster.ca_bundle.as_ref().map(|pem| STANDARD.encode(pem)),
         insecure: cluster.upstream.as_ref().ok().and_then(|upstream| upstream.insecure.then_some(true)),
-        proxy_url: cluster.proxy_url.as_deref().map(without_userinfo),
+        proxy_url: cluster.proxy_url.as_deref().map(|url| without_userinfo(url).into_owned()),
     });
     ClusterEndpoint { endpoint_type: cluster.endpoint_type, const_endpoint }
 }
@@ -231,11 +242,11 @@ fn credential(cluster: &Cluster) -> Option<ClusterAccessCredential> {
 }
 
 /// A URL without user name and password: they are credentials too (rule 210).
-pub(super) fn without_userinfo(url: &str) -> String {
+pub(super) fn without_userinfo(url: &str) -> Cow<'_, str> {
     let start = url.find("//").map_or(0, |slashes| slashes + 2);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |length| start + length);
     match url[start..end].rfind('@') {
-        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
-        None => url.to_owned(),
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]).into(),
+        None => url.into(),
     }
 }

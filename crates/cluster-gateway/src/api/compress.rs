@@ -1,7 +1,6 @@
-//! Compression of large answers (contract rule 208). What comes from members passes as it is, and so do watches: only
-//! bodies that are there as a whole are compressed.
+//! Compression of large answers (contract rule 208). What comes from members passes as it is, and so do watches.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -11,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use crate::body::Body;
 
 /// Longest answer that is sent as it is, in bytes.
-const THRESHOLD: usize = 128 * 1024;
+pub(super) const THRESHOLD: usize = 128 * 1024;
 
 /// Compresses an answer if the client takes that and it is worth it. The work is done where it may block.
 pub(super) async fn large(request: &HeaderMap, response: Response<Body>) -> Response<Body> {
@@ -33,10 +32,33 @@ pub(super) async fn large(request: &HeaderMap, response: Response<Body>) -> Resp
 /// The response with a compressed body in the place of its own.
 pub(super) fn encoded(response: Response<Body>, compressed: Bytes) -> Response<Body> {
     let mut response = response.map(|_| Body::from(compressed));
-    let headers = response.headers_mut();
+    mark(response.headers_mut());
+    response
+}
+
+/// Says that a body is compressed.
+pub(super) fn mark(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    response
+}
+
+/// Compresses what comes in pieces.
+pub(super) struct Packing(GzEncoder<Vec<u8>>);
+
+impl Packing {
+    pub(super) fn begin() -> Self {
+        Self(GzEncoder::new(Vec::new(), Compression::fast()))
+    }
+
+    /// What can be sent of all that has been added; may be nothing.
+    pub(super) fn add(&mut self, piece: &[u8]) -> io::Result<Bytes> {
+        self.0.write_all(piece)?;
+        Ok(std::mem::take(self.0.get_mut()).into())
+    }
+
+    pub(super) fn finish(self) -> io::Result<Bytes> {
+        self.0.finish().map(Bytes::from)
+    }
 }
 
 /// `None`: it cannot be compressed, which memory alone could cause.

@@ -1,5 +1,7 @@
 //! Times as people read them in tables.
 
+use std::borrow::Cow;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -9,25 +11,25 @@ pub(super) const NONE: &str = "<none>";
 const UNKNOWN: &str = "<unknown>";
 
 /// How long ago, in kubectl's words: `5s`, `3m20s`, `7d`.
-pub(super) fn since(time: Option<&str>, now: OffsetDateTime, absent: &str) -> String {
+pub(super) fn since(time: Option<&str>, now: OffsetDateTime, absent: &'static str) -> Cow<'static, str> {
     match time.map(|text| OffsetDateTime::parse(text, &Rfc3339)) {
-        None => absent.to_owned(),
-        Some(Err(_)) => UNKNOWN.to_owned(),
-        Some(Ok(time)) => duration((now - time).whole_seconds()),
+        None => absent.into(),
+        Some(Err(_)) => UNKNOWN.into(),
+        Some(Ok(time)) => duration((now - time).whole_seconds()).into(),
     }
 }
 
 /// Age of an object, as kubectl shows it.
-pub(super) fn age(created: Option<&str>, now: OffsetDateTime) -> String {
+pub(crate) fn age(created: Option<&str>, now: OffsetDateTime) -> Cow<'static, str> {
     since(created, now, UNKNOWN)
 }
 
 /// How long until then; `expired` when it is over.
-pub(super) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> String {
+pub(crate) fn until(end: Option<OffsetDateTime>, now: OffsetDateTime) -> Cow<'static, str> {
     match end {
-        None => NONE.to_owned(),
-        Some(end) if end <= now => "expired".to_owned(),
-        Some(end) => duration((end - now).whole_seconds()),
+        None => NONE.into(),
+        Some(end) if end <= now => "expired".into(),
+        Some(end) => duration((end - now).whole_seconds()).into(),
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
     fn what_is_not_there_or_not_a_time_says_so() {
         let now = OffsetDateTime::from_unix_timestamp(1_767_225_600).unwrap();
         assert_eq!(age(Some("2025-12-31T23:59:00Z"), now), "60s");
-        assert_eq!((age(None, now), age(Some("yesterday"), now)), (UNKNOWN.to_owned(), UNKNOWN.to_owned()));
+        assert_eq!((age(None, now), age(Some("yesterday"), now)), (UNKNOWN.into(), UNKNOWN.into()));
         assert_eq!(since(None, now, NONE), NONE);
         let day = time::Duration::DAY;
         assert_eq!(

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use cluster_gateway_client::v1alpha1::Metadata;
 use http::Response;
 use http::request::Parts;
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::discovery::group_version;
 use super::encode::respond;
+use super::items::{Form, Items};
 use super::negotiate::{Format, Offer, Output, Target, Transform, negotiate};
 use super::options::{ListOptions, at_least, refuse_export};
 use super::pages::{ListMeta, Page};
 use super::selector::LabelSelector;
-use super::table::{Column, Include, PartialObjectMetadata, PartialObjectMetadataList, Table};
+use super::table::{Cell, Column, Include, PartialObjectMetadata, PartialObjectMetadataList, Table};
 use super::{Api, watch};
 use crate::body::Body;
 use crate::registry::Cluster;
@@ -41,7 +41,7 @@ pub(super) struct Kind {
 }
 
 /// One of the resources.
-pub(super) trait Resource: Copy + Send + Sync + 'static {
+pub(super) trait Resource: Copy + Send + Sync + Unpin + 'static {
     const KIND: &'static Kind;
     type Object<'a>: Object;
     /// The object that is there whatever clusters are registered.
@@ -61,7 +61,7 @@ pub(super) trait Object {
     fn selected_by(&self, labels: &LabelSelector) -> bool;
     fn metadata(&self) -> Metadata;
     /// Cells of its row, one per column.
-    fn cells(&self, now: OffsetDateTime) -> Vec<Value>;
+    fn cells(&self, now: OffsetDateTime) -> Vec<Cell<'_>>;
     /// The object; `typed`: with kind and apiVersion.
     fn show(&self, typed: bool) -> Self::Shown;
     /// Its place in the order of lists, for the next page to begin behind.
@@ -183,55 +183,63 @@ pub(super) async fn list<R: Resource>(
     if selection.options.watch {
         return watch::serve(api, resource, selection, query, output).await;
     }
-    let mut page = Page::read(api, resource, &selection).await?;
-    let metadata = std::mem::take(&mut page.metadata);
-    let objects = page.objects(resource);
-    write_list(R::KIND, &objects, metadata, query, output, api.now())
+    let page = Page::read(api, resource, &selection).await?;
+    let form = form(R::KIND, query, output)?;
+    match output.format {
+        Format::Json if !output.pretty => {
+            Items::new(resource, page, form, api.now())?.respond(&parts.headers)
+        }
+        Format::Json | Format::Yaml => whole(resource, page, form, output, api.now()),
+    }
 }
 
-fn write_list<O: Object>(
-    kind: &'static Kind,
-    objects: &[O],
-    metadata: ListMeta,
-    query: &str,
+fn form(kind: &Kind, query: &str, output: Output) -> Result<Form, Error> {
+    Ok(match output.transform {
+        Some(Transform::Table(version)) => Form::Table(version, Include::parse(query)?),
+        Some(Transform::PartialObjectMetadataList(version)) => Form::Metadata(version),
+        Some(Transform::PartialObjectMetadata(_)) => {
+            return Err(Error::NotAcceptable(NotAcceptable::Object(kind.partial[0])));
+        }
+        Some(Transform::Discovery(_)) | None => Form::Object,
+    })
+}
+
+/// A list for people: all at once.
+fn whole<R: Resource>(
+    resource: R,
+    mut page: Page,
+    form: Form,
     output: Output,
     now: OffsetDateTime,
 ) -> Result<Response<Body>, Error> {
-    match output.transform {
-        Some(Transform::Table(version)) => {
-            let include = Include::parse(query)?;
-            respond(&Table::new(objects, version, include, now, metadata, Some(kind.columns)), output)
+    let (kind, metadata) = (R::KIND, std::mem::take(&mut page.metadata));
+    let objects = page.objects(resource);
+    match form {
+        Form::Table(version, include) => {
+            respond(&Table::new(&objects, version, include, now, metadata, Some(kind.columns)), output)
         }
-        Some(Transform::PartialObjectMetadataList(version)) => {
-            respond(&PartialObjectMetadataList::new(objects, version, metadata), output)
+        Form::Metadata(version) => {
+            respond(&PartialObjectMetadataList::new(&objects, version, metadata), output)
         }
-        Some(Transform::PartialObjectMetadata(_)) => {
-            Err(Error::NotAcceptable(NotAcceptable::Object(kind.partial[0])))
-        }
-        Some(Transform::Discovery(_)) | None => {
-            let items = Items { objects, typed: kind.typed_items };
-            respond(&List { kind: kind.list, api_version: group_version(), metadata, items }, output)
+        Form::Object => {
+            let items = objects.iter().map(|object| object.show(kind.typed_items)).collect();
+            respond(&List::new(kind, metadata, items), output)
         }
     }
 }
 
+/// Objects as they are.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct List<I> {
+pub(super) struct List<T> {
     kind: &'static str,
     api_version: String,
     metadata: ListMeta,
-    items: I,
+    items: Vec<T>,
 }
 
-/// Objects that are made one by one as they are written: all of them at once would take as much again as the text.
-struct Items<'a, O> {
-    objects: &'a [O],
-    typed: bool,
-}
-
-impl<O: Object> Serialize for Items<'_, O> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.objects.iter().map(|object| object.show(self.typed)))
+impl<T> List<T> {
+    pub(super) fn new(kind: &Kind, metadata: ListMeta, items: Vec<T>) -> Self {
+        Self { kind: kind.list, api_version: group_version(), metadata, items }
     }
 }

@@ -97,10 +97,24 @@ impl Page {
         Ok(selected.page(&clusters, version))
     }
 
+    /// What is on it, in its order.
     pub(super) fn objects<R: Resource>(&self, resource: R) -> Vec<R::Object<'_>> {
-        let constant = resource.constant().filter(|_| self.constant);
-        let members = self.clusters.iter().filter_map(|cluster| resource.object(cluster, cluster.version));
-        constant.into_iter().chain(members).collect()
+        (0..self.len()).filter_map(|index| self.object(resource, index)).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.clusters.len() + usize::from(self.constant)
+    }
+
+    /// One of them; `None`: there are not so many.
+    pub(super) fn object<R: Resource>(&self, resource: R, index: usize) -> Option<R::Object<'_>> {
+        match index.checked_sub(usize::from(self.constant)) {
+            None => resource.constant(),
+            Some(index) => {
+                let cluster = self.clusters.get(index)?;
+                resource.object(cluster, cluster.version)
+            }
+        }
     }
 }
 

@@ -3,4 +3,4 @@
 mod labels;
 
 pub(super) use crate::request::FieldSelector;
-pub(super) use labels::LabelSelector;
+pub(crate) use labels::LabelSelector;

@@ -1,9 +1,10 @@
 //! Table and PartialObjectMetadata: the representations that kubectl and metadata clients ask for (contract rules
 //! 200-205).
 
+use std::borrow::Cow;
+
 use cluster_gateway_client::v1alpha1::Metadata;
 use serde::Serialize;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::negotiate::MetaVersion;
@@ -53,18 +54,52 @@ impl Include {
 /// Rows and columns.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Table<T> {
+pub(super) struct Table<'a, T> {
     kind: &'static str,
     api_version: &'static str,
     metadata: ListMeta,
     column_definitions: Option<&'static [Column]>,
-    rows: Vec<Row<T>>,
+    rows: Vec<Row<'a, T>>,
 }
 
+/// A row of a [`Table`].
 #[derive(Serialize)]
-struct Row<T> {
-    cells: Vec<Value>,
+pub(super) struct Row<'a, T> {
+    cells: Vec<Cell<'a>>,
     object: Option<RowObject<T>>,
+}
+
+/// A cell of a [`Row`].
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Cell<'a> {
+    Text(Cow<'a, str>),
+    Bool(bool),
+    Null,
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Cell<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
 }
 
 #[derive(Serialize)]
@@ -74,33 +109,46 @@ enum RowObject<T> {
     Object(T),
 }
 
-impl<T: Serialize> Table<T> {
+impl<'a, T: Serialize> Row<'a, T> {
+    pub(super) fn new<O: Object<Shown = T>>(
+        object: &'a O,
+        version: MetaVersion,
+        include: Include,
+        now: OffsetDateTime,
+    ) -> Self {
+        let cells = object.cells(now);
+        let object = match include {
+            Include::None => None,
+            Include::Metadata => {
+                Some(RowObject::Metadata(PartialObjectMetadata::new(object.metadata(), version)))
+            }
+            Include::Object => Some(RowObject::Object(object.show(true))),
+        };
+        Self { cells, object }
+    }
+}
+
+impl<'a, T: Serialize> Table<'a, T> {
     /// `columns`: `None` in all events of a watch but the first.
     pub(super) fn new<O: Object<Shown = T>>(
-        objects: &[O],
+        objects: &'a [O],
         version: MetaVersion,
         include: Include,
         now: OffsetDateTime,
         metadata: ListMeta,
         columns: Option<&'static [Column]>,
     ) -> Self {
-        let rows = objects.iter().map(|object| Row {
-            cells: object.cells(now),
-            object: match include {
-                Include::None => None,
-                Include::Metadata => {
-                    Some(RowObject::Metadata(PartialObjectMetadata::new(object.metadata(), version)))
-                }
-                Include::Object => Some(RowObject::Object(object.show(true))),
-            },
-        });
-        Self {
-            kind: "Table",
-            api_version: api_version(version),
-            metadata,
-            column_definitions: columns,
-            rows: rows.collect(),
-        }
+        let rows = objects.iter().map(|object| Row::new(object, version, include, now)).collect();
+        Self { rows, ..Self::empty(version, metadata, columns) }
+    }
+
+    pub(super) fn empty(
+        version: MetaVersion,
+        metadata: ListMeta,
+        columns: Option<&'static [Column]>,
+    ) -> Self {
+        let api_version = api_version(version);
+        Self { kind: "Table", api_version, metadata, column_definitions: columns, rows: Vec::new() }
     }
 }
 
@@ -131,15 +179,13 @@ pub(super) struct PartialObjectMetadataList {
 
 impl PartialObjectMetadataList {
     pub(super) fn new(objects: &[impl Object], version: MetaVersion, metadata: ListMeta) -> Self {
-        Self {
-            kind: "PartialObjectMetadataList",
-            api_version: api_version(version),
-            metadata,
-            items: objects
-                .iter()
-                .map(|object| PartialObjectMetadata::new(object.metadata(), version))
-                .collect(),
-        }
+        let items = objects.iter().map(|object| PartialObjectMetadata::new(object.metadata(), version));
+        Self { items: items.collect(), ..Self::empty(version, metadata) }
+    }
+
+    pub(super) fn empty(version: MetaVersion, metadata: ListMeta) -> Self {
+        let api_version = api_version(version);
+        Self { kind: "PartialObjectMetadataList", api_version, metadata, items: Vec::new() }
     }
 }
 

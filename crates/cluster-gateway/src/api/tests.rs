@@ -24,6 +24,7 @@ mod compressed;
 mod documents;
 mod golden;
 mod health_record;
+mod items;
 mod managed;
 mod openapi;
 mod records;
@@ -160,6 +161,7 @@ fn api(
         stopping,
         clusters,
         metrics: Arc::new(|| "# TYPE up gauge\nup 1\n# EOF\n".to_owned()),
+        impersonates: false,
         health: Some(records),
     });
     api.clock = || OffsetDateTime::from_unix_timestamp(NOW).unwrap();

@@ -9,14 +9,13 @@ use cluster_gateway_client::v1alpha1::{
     ANNOTATION_ALIAS, EndpointType, LABEL_CONTROL_PLANE, LABEL_CREDENTIAL_TYPE, Metadata, VirtualCluster,
     VirtualClusterSpec,
 };
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::cluster_gateways::without_userinfo;
 use super::discovery::group_version;
 use super::object::{Kind, Object, Resource};
 use super::selector::LabelSelector;
-use super::table::Column;
+use super::table::{Cell, Column};
 use super::uid::uid;
 use crate::registry::{Cluster, ManagedCluster};
 
@@ -130,7 +129,7 @@ impl Object for Virtual<'_> {
         }
     }
 
-    fn cells(&self, _: OffsetDateTime) -> Vec<Value> {
+    fn cells(&self, _: OffsetDateTime) -> Vec<Cell<'_>> {
         let Metadata { name, labels, creation_timestamp, .. } = self.metadata();
         let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let spec = self.spec();
@@ -141,7 +140,7 @@ impl Object for Virtual<'_> {
             spec.endpoint.into(),
             spec.accepted.into(),
             labels.join(",").into(),
-            creation_timestamp.into(),
+            creation_timestamp.map_or(Cell::Null, Cell::from),
         ]
     }
 
@@ -231,7 +230,7 @@ impl<'a> Virtual<'a> {
 fn endpoint(cluster: &Cluster) -> String {
     match &cluster.address {
         _ if cluster.endpoint_type == EndpointType::ClusterProxy => cluster.endpoint_type.as_str().to_owned(),
-        Some(address) => without_userinfo(address),
+        Some(address) => without_userinfo(address).into_owned(),
         None => NO_ENDPOINT.to_owned(),
     }
 }

@@ -45,6 +45,16 @@ impl std::fmt::Debug for Sending {
     }
 }
 
+/// What is known after data has been sent.
+enum Sent {
+    /// That was the end.
+    All,
+    /// The next frame has been read.
+    MoreIsThere,
+    /// The body will tell when there is more.
+    MoreMayCome,
+}
+
 impl Drop for Sending {
     /// Whoever gives a body up before its end takes back what waits for room, too: left to itself, h2 would tell the peer
     /// only behind that.
@@ -82,14 +92,18 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends data, and with it the end of the stream if that is known by then. Returns whether that was the end.
-    fn send(&mut self, data: Bytes, cx: &mut Context<'_>) -> Result<bool, BodyError> {
-        if let Poll::Ready(item) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.ahead = Some(item);
-        }
-        let last = matches!(self.ahead, Some(None));
-        self.stream.send_data(data, last)?;
-        Ok(last)
+    /// Sends data, and with it the end of the stream if that is known by then.
+    fn send(&mut self, data: Bytes, cx: &mut Context<'_>) -> Result<Sent, BodyError> {
+        let sent = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(None) => Sent::All,
+            Poll::Ready(item) => {
+                self.ahead = Some(item);
+                Sent::MoreIsThere
+            }
+            Poll::Pending => Sent::MoreMayCome,
+        };
+        self.stream.send_data(data, matches!(sent, Sent::All))?;
+        Ok(sent)
     }
 
     /// Waits for the peer to want no more.
@@ -135,8 +149,11 @@ impl Sending {
                         this.ahead = Some(Some(Ok(Frame::data(data))));
                         return this.poll_unwanted(cx);
                     }
-                    if this.send(data, cx)? {
-                        return Poll::Ready(Ok(()));
+                    match this.send(data, cx)? {
+                        Sent::All => return Poll::Ready(Ok(())),
+                        Sent::MoreIsThere => {}
+                        // Whoever said that has others go first, and is not asked again before.
+                        Sent::MoreMayCome => return this.poll_unwanted(cx),
                     }
                 }
                 Err(frame) => {

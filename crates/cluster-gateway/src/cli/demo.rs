@@ -25,6 +25,7 @@ use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
 use crate::record::{Recorder, Served};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
+use crate::renewal::RenewalConfig;
 use crate::serve::Server;
 
 /// Names of the simulated clusters.
@@ -154,6 +155,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         audit: None,
         identity: IdentityConfig::default(),
         health: HealthConfig::default(),
+        renewal: RenewalConfig::default(),
         response_header_timeout: None,
         allow_insecure_clusters: false,
         allow_loopback_clusters: true,

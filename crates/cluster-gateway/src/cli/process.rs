@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::output::{self, Exit};
 use crate::config::{CommonOptions, Config, ConfigError, Leftover};
 
 /// How long the end of the process waits for threads that write audit events.
@@ -55,6 +56,13 @@ pub(super) fn block_on(task: impl Future<Output = anyhow::Result<()>>) -> ExitCo
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a command for people on a runtime of its own, and ends as it says.
+pub(super) fn run(command: &str, task: impl Future<Output = anyhow::Result<Exit>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = runtime.map_err(anyhow::Error::new).and_then(|runtime| runtime.block_on(task));
+    output::finish(command, result)
 }
 
 /// klog's levels, roughly: what an operator asks for with `-v`.

@@ -10,6 +10,7 @@ mod common;
 mod health;
 mod konnectivity;
 mod limits;
+mod renewal;
 mod standalone;
 mod store;
 
@@ -18,6 +19,7 @@ pub use common::CommonOptions;
 pub use health::HealthOptions;
 pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
+pub use renewal::RenewalOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 pub use store::StoreOptions;
 

@@ -60,6 +60,7 @@ impl Config {
             exec: common.exec,
             audit: common.audit,
             health: common.health,
+            renewal: common.renewal,
             response_header_timeout: common.response_header_timeout,
             identity: common.identity,
             allow_insecure_clusters: options.common.allow_insecure_clusters,

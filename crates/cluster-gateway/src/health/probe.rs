@@ -21,18 +21,18 @@ const MOST_VERSION: usize = 64;
 
 /// What a probe has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// `Ok`: it is well, with what is odd about it or nothing; `Err`: why it is not.
-    pub(super) ready: Result<String, String>,
+    pub(crate) ready: Result<String, String>,
     /// From the request to the head of the answer, if there was one.
-    pub(super) latency: Option<Duration>,
+    pub(crate) latency: Option<Duration>,
     /// The version that the member says it has, if it was asked and answered.
-    pub(super) version: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 /// Asks a member whether it is ready, over the connections that its requests use. `None`: it was not asked, because another
 /// request is being tried.
-pub(super) async fn probe(upstream: &Upstream, limit: Duration, version: bool) -> Option<Finding> {
+pub(crate) async fn probe(upstream: &Upstream, limit: Duration, version: bool) -> Option<Finding> {
     let way = match timeout(limit, upstream.way()).await {
         Ok(Ok(way)) => way,
         Ok(Err(reason)) => return Some(failed(reason, None)),

@@ -106,6 +106,9 @@ impl HealthRecorder {
             member.recorded = Some(Recorded { said, at: now, pending: None });
             return;
         }
+        if now.duration_since(member.known) < config.settle {
+            return;
+        }
         self.write(&member.cluster, annotations(&said, &condition));
         member.recorded = Some(Recorded { said, at: now, pending: Some(now + AGAIN * 3) });
     }

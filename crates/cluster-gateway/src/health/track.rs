@@ -23,6 +23,8 @@ pub(super) struct Tracked {
     pub(super) cluster: Arc<Cluster>,
     /// What its Secret was last made to say, and since when.
     pub(super) recorded: Option<Recorded>,
+    /// Since when it is reached as it is.
+    pub(super) known: Instant,
     schedule: Schedule,
     /// Probes that have failed in a row.
     failures: u32,
@@ -45,6 +47,7 @@ impl Tracked {
         Self {
             cluster,
             recorded: None,
+            known: Instant::now(),
             schedule: if probed { Schedule::At(Instant::now()) } else { Schedule::Never },
             failures: 0,
             version_read: None,

@@ -1,9 +1,12 @@
-//! Metadata of Secrets: read, and changed by annotations. What a Secret holds is neither asked for nor received.
+//! Metadata of Secrets: read, and changed by annotations. What a Secret holds is neither asked for nor received; a token can
+//! be put there.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, Patch, PatchParams};
@@ -32,6 +35,19 @@ pub struct Annotate {
     pub field_manager: String,
     /// Whether the hub is only to say what it would do.
     pub dry_run: bool,
+}
+
+/// A new token for a Secret, and the annotations that go with it.
+#[derive(Clone)]
+pub struct TokenChange {
+    /// The token; it stands in the Secret under `token`. All other keys stay as they are.
+    pub token: String,
+    /// As for [`Annotate`], without a dry run.
+    pub annotations: BTreeMap<String, String>,
+    /// As for [`Annotate`].
+    pub resource_version: String,
+    /// As for [`Annotate`].
+    pub field_manager: String,
 }
 
 /// Why a Secret could not be read or changed.
@@ -97,6 +113,22 @@ impl SecretMetadata {
     }
 }
 
+impl SecretMetadata {
+    /// Replaces the token by a merge patch that names it and the annotations and nothing else. What comes back is metadata.
+    ///
+    /// # Errors
+    /// [`WriteError`]; also after 10 s without an answer.
+    pub async fn put_token(&self, name: &str, change: &TokenChange) -> Result<(), WriteError> {
+        let patch = Patch::Merge(json!({
+            "metadata": {"resourceVersion": change.resource_version, "annotations": change.annotations},
+            "data": {"token": STANDARD.encode(&change.token)},
+        }));
+        let params =
+            PatchParams { field_manager: Some(change.field_manager.clone()), ..PatchParams::default() };
+        in_time(self.secrets.patch_metadata(name, &params, &patch)).await.map(drop)
+    }
+}
+
 async fn in_time<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
     match tokio::time::timeout(LIMIT, request).await {
         Ok(answer) => answer.map_err(WriteError::from),
@@ -122,5 +154,11 @@ impl From<kube::Error> for WriteError {
 impl fmt::Debug for SecretMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretMetadata").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TokenChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenChange").field("annotations", &self.annotations).finish_non_exhaustive()
     }
 }

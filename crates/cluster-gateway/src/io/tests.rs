@@ -154,6 +154,16 @@ fn small_writes_leave_together_at_the_next_poll() {
 }
 
 #[test]
+fn who_has_nothing_to_say_takes_no_memory() {
+    let mut bench = Bench::new([Step::Pending]);
+    assert!(bench.write(b"abc").is_ready());
+    assert!(bench.read().is_pending());
+    assert!(bench.stream.held.capacity() > 0, "it could not be sent yet");
+    assert!(bench.read().is_pending());
+    assert_eq!(bench.stream.held.capacity(), 0);
+}
+
+#[test]
 fn a_full_buffer_leaves_at_once() {
     let mut bench = Bench::new([]);
     assert!(bench.write(&[1; CAPACITY - 1]).is_ready());

@@ -6,13 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Entry, Index};
-use crate::manifest::{Directory, OpenError};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
+
+use super::{Entry, Index, Unusable};
+use crate::manifest::{Directory, Fields, OpenError};
 
 mod files;
 mod identity;
 mod kubeconfig;
 mod name;
+mod rewrite;
 mod secret;
 
 use files::ClusterFiles;
@@ -53,6 +57,26 @@ impl Default for ClustersDirectory {
     }
 }
 
+/// The cluster that `current-context` of a kubeconfig means, as a Secret; a program may give its credential.
+///
+/// # Errors
+/// Why it cannot be used, without a part of the kubeconfig.
+pub fn secret_of_kubeconfig(kubeconfig: &Value) -> Result<Secret, String> {
+    let fields = Fields::of(kubeconfig, "")?;
+    let (entries, notes) = kubeconfig::read(&fields, Contexts::Current, true)?;
+    match entries.into_iter().next() {
+        Some(Entry { unusable: Some(Unusable(reason)), .. }) => Err(reason),
+        Some(entry) => Ok(entry.secret),
+        None => Err(notes.join("; ")),
+    }
+}
+
+/// A name for a cluster made of what somebody calls it; `None` if nothing usable is in it.
+#[must_use]
+pub fn name_of(text: &str) -> Option<String> {
+    name::slug(text)
+}
+
 /// The directory as a source of clusters.
 #[derive(Debug)]
 pub struct DirectorySource {
@@ -91,21 +115,28 @@ impl DirectorySource {
         }
     }
 
-    /// All clusters. Of two with one name that in the first file counts.
-    fn entries(&mut self) -> Vec<Entry> {
-        let mut complaints = Vec::new();
-        let mut first: BTreeMap<&str, (&str, &Entry)> = BTreeMap::new();
+    /// All clusters by name, each with the name of its file. Of two with one name that in the first file counts.
+    #[must_use]
+    pub fn placed(&self) -> BTreeMap<&str, (&str, &Entry)> {
+        let mut first = BTreeMap::new();
         for (file, entries) in self.directory.files() {
             for (name, entry) in entries {
-                let (winner, _) = *first.entry(name).or_insert((file, entry));
-                if winner != file {
-                    complaints.push(format!(
-                        "cluster {name} stands in {} and in {}; the first one counts",
-                        winner.escape_debug(),
-                        file.escape_debug()
-                    ));
-                }
+                first.entry(name.as_str()).or_insert((file, entry));
             }
+        }
+        first
+    }
+
+    /// All clusters, for the registry; what is odd is reported.
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut complaints = Vec::new();
+        let first = self.placed();
+        for (file, entries) in self.directory.files() {
+            let others = entries.keys().filter_map(|name| Some((name, first.get(name.as_str())?.0)));
+            complaints.extend(others.filter(|(_, winner)| *winner != file).map(|(name, winner)| {
+                let (winner, file) = (winner.escape_debug(), file.escape_debug());
+                format!("cluster {name} stands in {winner} and in {file}; the first one counts")
+            }));
         }
         let entries: Vec<Entry> = first.into_values().map(|(_, entry)| entry.clone()).collect();
         if self.directory.is_empty() {

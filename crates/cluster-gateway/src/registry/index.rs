@@ -75,8 +75,18 @@ impl Index {
             self.history.clone(),
         ));
         if self.complete {
+            self.report_beginning();
             self.registry.set_synced();
         }
+    }
+
+    fn report_beginning(&self) {
+        if self.registry.synced() {
+            return;
+        }
+        let registered = self.clusters.values().filter(|cluster| cluster.registered);
+        let (usable, unusable): (Vec<_>, Vec<_>) = registered.partition(|cluster| cluster.upstream.is_ok());
+        tracing::info!(usable = usable.len(), unusable = unusable.len(), "the clusters have been read");
     }
 
     fn read(&self, entry: Entry) -> Cluster {
@@ -92,7 +102,7 @@ impl Index {
         }
         let before = self.clusters.insert(cluster.name.clone(), Arc::clone(&cluster));
         if cluster.registered {
-            report(&cluster, before.as_deref());
+            report(&cluster, before.as_deref(), !self.registry.synced());
         }
         self.record(at, before, Some(cluster));
     }
@@ -128,8 +138,9 @@ impl Index {
     }
 }
 
-/// One line per cluster that changes between usable and not, or between reasons.
-fn report(cluster: &Cluster, previous: Option<&Cluster>) {
+/// One line per cluster that changes between usable and not, or between reasons. Of those that can be used from the
+/// beginning the number will be said: they may be thousands.
+fn report(cluster: &Cluster, previous: Option<&Cluster>, beginning: bool) {
     let previous = previous.filter(|previous| previous.registered);
     let reason = |cluster: &Cluster| cluster.upstream.as_ref().err().map(|Unusable(reason)| reason.clone());
     if let Err(error) = &cluster.identity_rules
@@ -156,6 +167,9 @@ fn report(cluster: &Cluster, previous: Option<&Cluster>) {
             reason,
             "cluster cannot be used; other clusters are not affected; mend its Secret, ManagedCluster or file"
         ),
+        None if beginning => {
+            tracing::debug!(cluster = cluster.name, endpoint = cluster.address, "cluster ready for use");
+        }
         None => tracing::info!(cluster = cluster.name, endpoint = cluster.address, "cluster ready for use"),
     }
     if cluster.upstream.as_ref().is_ok_and(|upstream| upstream.insecure) {

@@ -6,18 +6,21 @@ use std::time::SystemTime;
 use crate::limits::{Kind, Limit, Limits};
 use crate::record::{LabelPairs, Reading, ReadingKind, Recorder};
 use crate::registry::{Cluster, Snapshot};
+use crate::renewal::RenewalStats;
 
 /// Everything in Prometheus' text form.
 pub(super) fn metrics(
     recorder: &Recorder,
     snapshot: &Snapshot,
     limits: &Limits,
+    renewals: &RenewalStats,
     not_after: Option<SystemTime>,
 ) -> String {
     recorder.metrics.retain_clusters(|name| snapshot.get(name).is_some());
     let mut readings = Vec::from(clusters(snapshot));
     readings.push(serving_certificate(not_after));
     readings.extend(crate::health::readings(snapshot));
+    readings.extend(crate::renewal::readings(snapshot, renewals));
     readings.extend(in_flight(snapshot, limits));
     recorder.encode(readings)
 }

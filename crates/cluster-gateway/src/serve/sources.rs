@@ -18,6 +18,7 @@ use crate::health::{HEALTH_LEASE, HealthRecorder, Monitor};
 use crate::hub::{Hub, Lease};
 use crate::issuer::{CertificateAuthority, DataDir, Role, ServerNames, Serving};
 use crate::registry::{DirectorySource, Index, ManagedClusterSource, Registry, SecretSource};
+use crate::renewal::{Keeper, RenewalStats, Renewer, Turn};
 use crate::server::{TlsFiles, TlsReloader, self_signed};
 
 /// How long to wait before asking again a hub that is not there.
@@ -145,8 +146,7 @@ impl Followed {
         let recorded = config.gates.healthiness_check && !config.health.interval.is_zero();
         let recorder = match self {
             Self::Hub { hub, secrets, .. } if recorded => {
-                // Outside of a cluster the gateway has no namespace of its own.
-                let namespace = if hub.in_cluster() { hub.namespace() } else { &secrets.namespace };
+                let namespace = own_namespace(hub, secrets);
                 let (lease, leadership) = Lease::new(hub, namespace, HEALTH_LEASE, LEASE_DURATION);
                 tasks.spawn(forever(lease.run()));
                 Some(HealthRecorder::new(hub.secret_metadata(&secrets.namespace), leadership))
@@ -155,6 +155,29 @@ impl Followed {
         };
         let monitor = Monitor::new(Arc::clone(registry), config.health.clone(), recorder);
         tasks.spawn(forever(monitor.run()));
+    }
+
+    /// Starts renewing the tokens of members' service accounts, and warning of the end of credentials.
+    pub(super) fn look_after_credentials(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        config: &Config,
+        registry: &Arc<Registry>,
+        stats: Arc<RenewalStats>,
+    ) {
+        let (keeper, events, turn) = match (self, &config.mode) {
+            (Self::Hub { hub, secrets, .. }, _) => (
+                Keeper::Hub(Box::new(hub.secret_metadata(&secrets.namespace))),
+                Some(hub.events(&secrets.namespace)),
+                Turn::by_lease(hub, own_namespace(hub, secrets)),
+            ),
+            (Self::Files { .. }, Mode::Standalone(mode)) => {
+                (Keeper::Directory(mode.clusters.clone()), None, Turn::Alone)
+            }
+            (Self::Files { .. }, Mode::Hub(_)) => return,
+        };
+        let renewer = Renewer::new(Arc::clone(registry), config.renewal.clone(), keeper, events, turn, stats);
+        tasks.spawn(forever(renewer.run()));
     }
 
     /// Starts everything that keeps clusters, users, rights and the certificate up to date. `loaded` is set once it is
@@ -191,6 +214,11 @@ impl Followed {
             }
         }
     }
+}
+
+/// Where Leases lie. Outside of a cluster the gateway has no namespace of its own.
+fn own_namespace<'h>(hub: &'h Hub, secrets: &'h SecretSource) -> &'h str {
+    if hub.in_cluster() { hub.namespace() } else { &secrets.namespace }
 }
 
 /// A task that has no failure to report.

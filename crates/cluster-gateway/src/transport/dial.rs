@@ -89,7 +89,7 @@ impl Dialer {
     }
 
     /// The stream that carries TLS, or HTTP, to the member.
-    async fn reach(&self) -> Result<Socket, TransportError> {
+    pub(super) async fn reach(&self) -> Result<Socket, TransportError> {
         let (endpoint, options) = (&self.spec.endpoint, &self.options);
         let limit = options.dial_timeout;
         let hop = match (&self.spec.route, &options.konnectivity) {

@@ -14,7 +14,7 @@ use super::{AddressPolicy, LongRunning, ProxyServer, Resolver};
 use crate::pki;
 
 /// Timeouts, limits and address rules. One value serves all clusters.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TransportOptions {
     /// Name resolution and TCP connect together, all addresses tried. Default 30 s (rule 128).
     pub dial_timeout: Duration,
@@ -54,7 +54,7 @@ pub struct TransportOptions {
 }
 
 /// Cryptography and the system's root certificates, made once for all clusters.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TlsBasis {
     provider: Arc<CryptoProvider>,
     system_roots: OnceLock<Arc<RootCertStore>>,
@@ -89,6 +89,19 @@ impl Default for TransportOptions {
 }
 
 impl TransportOptions {
+    /// The same, but nothing that is waited for takes longer than `limit`: for somebody who wants to know what is wrong, and
+    /// not to get through.
+    #[must_use]
+    pub fn hurried(&self, limit: Duration) -> Self {
+        Self {
+            dial_timeout: self.dial_timeout.min(limit),
+            tls_handshake_timeout: self.tls_handshake_timeout.min(limit),
+            response_header_timeout: Some(self.response_header_timeout.map_or(limit, |own| own.min(limit))),
+            upgrade_header_timeout: self.upgrade_header_timeout.min(limit),
+            ..self.clone()
+        }
+    }
+
     /// How connections are made that must stand by `deadline`.
     pub(super) fn manner(&self, deadline: Instant) -> Manner<'_> {
         Manner { deadline, policy: self.addresses, resolver: &self.resolver }

@@ -27,7 +27,7 @@ use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
 pub(super) struct Pool {
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     authority: Authority,
     host: HeaderValue,
     shared: ArcSwap<Vec<Arc<h2::Connection>>>,

@@ -20,7 +20,8 @@ const MOST_ADDRESSES: usize = 32;
 /// Looks up one name.
 pub type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// Looks names up. One value serves all clusters.
+/// Looks names up. One value, and its copies, serve all clusters.
+#[derive(Clone)]
 pub struct Resolver {
     lookup: Arc<Lookup>,
     places: Arc<Semaphore>,

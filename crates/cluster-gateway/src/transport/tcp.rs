@@ -133,7 +133,11 @@ impl Memory {
     }
 }
 
-async fn dial(address: SocketAddr, manner: Manner<'_>) -> Result<TcpStream, TransportError> {
+/// Connects to one address.
+///
+/// # Errors
+/// [`TransportError::Dial`], in Go's words (rule 177).
+pub(super) async fn dial(address: SocketAddr, manner: Manner<'_>) -> Result<TcpStream, TransportError> {
     if let Some(kind) = manner.policy.denial(address.ip()) {
         return Err(TransportError::denied(address, kind));
     }

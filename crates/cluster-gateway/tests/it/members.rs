@@ -25,6 +25,7 @@ fn quick() -> HealthConfig {
     HealthConfig {
         interval: Duration::from_millis(50),
         look: Duration::from_millis(10),
+        settle: Duration::ZERO,
         ..HealthConfig::default()
     }
 }
@@ -158,6 +159,22 @@ async fn rule_211_rule_126_what_probes_find_is_shown_recorded_and_counted() {
     let probes = world.member.recorder.requests();
     let probe = probes.iter().find(|request| request.target == "/readyz").unwrap();
     assert_eq!(probe.headers["authorization"], "Bearer member-token");
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_while_a_cluster_is_still_being_registered() {
+    let (world, gate) = gated(HealthConfig { settle: Duration::from_secs(3600), ..quick() }, Way::Open).await;
+    let caller = world.masters();
+    until(|| async {
+        caller.get("/metrics").await.text().contains("cluster_gateway_cluster_healthy{cluster=\"g\"} 1")
+    })
+    .await;
+    let probes =
+        || world.member.recorder.requests().iter().filter(|request| request.target == "/readyz").count();
+    let before = probes();
+    until(|| async { probes() > before + 20 }).await;
+    assert_eq!(world.hub.patches(), [], "whoever registers it writes there");
+    drop(gate);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod certificates;
+pub(crate) mod fake_cluster;
 pub mod fake_hub;
 pub(crate) mod fake_issuer;
 pub(crate) mod fake_webhook;
@@ -12,5 +13,6 @@ pub(crate) mod fake_proxy;
 pub(crate) mod fake_proxy_server;
 pub(crate) mod frames;
 pub(crate) mod gate;
+pub(crate) mod scripted_member;
 pub(crate) mod session;
 pub(crate) mod world;

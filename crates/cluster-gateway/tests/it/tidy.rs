@@ -226,7 +226,11 @@ fn hidden_state(text: &str) -> Vec<String> {
         let before = &code[..at];
         let within_a_word = |last: char| last == '\'' || last == '_' || last.is_alphanumeric();
         // The language has no other place for the allocator.
-        if before.ends_with(within_a_word) || before.trim_end().ends_with("#[global_allocator]") {
+        if before.ends_with(within_a_word)
+            || before.trim_end().ends_with("#[global_allocator]")
+            // A value of a task, which ends with it.
+            || before.trim_end().ends_with("task_local! {")
+        {
             continue;
         }
         let declaration = code[at + keyword.len()..].split(['=', '{']).next().unwrap_or_default();

@@ -1,12 +1,15 @@
 //! Scenarios on real control planes. A test whose name begins with `rule_NNN` proves that rule of the contract.
 
+mod accounts;
 mod api;
 mod audit;
 mod authentication;
+mod client_crate;
 mod credentials;
 mod demo;
 mod deploy;
 mod direct;
+mod doctor;
 mod documents;
 mod failures;
 mod harness;
@@ -15,15 +18,20 @@ mod health;
 mod identity;
 mod informers;
 mod isolation;
+mod join;
 mod konnectivity;
+mod kubevela;
 mod lifecycle;
 mod many;
 mod members;
 mod ocm;
+mod ocm_join;
 mod outage;
 mod pods;
 mod proxies;
+mod reads;
 mod readme;
+mod renewal;
 mod replicas;
 mod rights;
 mod standalone;

@@ -125,12 +125,12 @@ impl Ocm {
     }
 }
 
-fn managed_path(rest: &str) -> String {
+pub(crate) fn managed_path(rest: &str) -> String {
     format!("/apis/{GROUP}/v1/managedclusters{rest}")
 }
 
 /// The kind ManagedCluster as far as the gateway knows it; like the real one, it refuses what is not of this form.
-fn definition() -> Value {
+pub(crate) fn definition() -> Value {
     let config = json!({"type": "object", "properties": {
         "url": {"type": "string"}, "caBundle": {"type": "string", "format": "byte"},
     }});
@@ -159,7 +159,7 @@ fn definition() -> Value {
 }
 
 /// The Secret of the cluster with a credential and nothing else.
-fn without_endpoint(member: &Access) -> Result<Value> {
+pub(crate) fn without_endpoint(member: &Access) -> Result<Value> {
     let mut secret = secret(NAME, member)?;
     let data = secret["stringData"].as_object_mut().into_iter();
     data.for_each(|data| data.retain(|key, _| !["endpoint", "ca.crt"].contains(&key.as_str())));

@@ -20,6 +20,8 @@ pub(super) enum Case {
     Connections,
     /// Echoes over an upgraded connection
     Exec,
+    /// Small GETs through konnectivity's proxy server and agent
+    Konnectivity,
     /// Idle watches: memory for each, and an event for all of them
     Watches,
     /// Many registered clusters: start, memory, list
@@ -42,6 +44,7 @@ impl Case {
             Self::Bodies => cases::bodies::run(rig, report),
             Self::Connections => cases::connections::run(rig, report),
             Self::Exec => cases::exec::run(rig, report),
+            Self::Konnectivity => cases::konnectivity::run(rig, report),
             Self::Watches => cases::watches::run(rig, report),
             Self::Clusters => cases::clusters::run(rig, report),
             Self::Join => cases::join::run(rig, report),

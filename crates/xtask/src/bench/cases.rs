@@ -8,6 +8,7 @@ pub(super) mod exec;
 pub(super) mod features;
 pub(super) mod hub;
 pub(super) mod join;
+pub(super) mod konnectivity;
 pub(super) mod many;
 pub(super) mod small;
 pub(super) mod watches;

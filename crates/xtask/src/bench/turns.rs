@@ -9,6 +9,9 @@ use super::load::Outcome;
 use super::rig::Rig;
 use super::stats::median;
 
+/// The loads know whole seconds only.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// One turn of one contender.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
@@ -35,11 +38,29 @@ pub(super) struct Summary {
 pub(super) fn rounds(
     rig: &Rig,
     contenders: &[Contender],
+    load: impl FnMut(&Contender, Duration) -> Result<Outcome>,
+) -> Result<Vec<Summary>> {
+    play(rig.scale.rounds, rig.scale.turn, contenders, load)
+}
+
+/// The same with turns of half the length: for what is no target, or differs by more than chance does.
+pub(super) fn brief_rounds(
+    rig: &Rig,
+    contenders: &[Contender],
+    load: impl FnMut(&Contender, Duration) -> Result<Outcome>,
+) -> Result<Vec<Summary>> {
+    play(rig.scale.rounds, (rig.scale.turn / 2).max(SHORTEST), contenders, load)
+}
+
+fn play(
+    rounds: u32,
+    turn: Duration,
+    contenders: &[Contender],
     mut load: impl FnMut(&Contender, Duration) -> Result<Outcome>,
 ) -> Result<Vec<Summary>> {
     let mut turns = vec![Vec::new(); contenders.len()];
-    for round in 0..=rig.scale.rounds as usize {
-        let turn = if round == 0 { Duration::from_secs(1) } else { rig.scale.turn };
+    for round in 0..=rounds as usize {
+        let turn = if round == 0 { SHORTEST } else { turn };
         for place in 0..contenders.len() {
             // Nobody always comes after the same one.
             let index = (place + round) % contenders.len();

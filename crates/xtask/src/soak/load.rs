@@ -1,7 +1,7 @@
 //! Requests of all kinds, at once and without end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use e2e::registration;
@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::check::{Expected, Tally};
 use super::dice::Dice;
 use super::session;
-use super::world::{CLUSTERS, OBJECTS, USERS, World, headers, user};
+use super::world::{CLUSTERS, Cluster, OBJECTS, USERS, World, headers, user};
 use crate::wire::{self, Http2};
 
 /// A client that waits longer gives up.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// One that has others to ask does not wait long for any.
+const BRIEF: Duration = Duration::from_secs(1);
 /// Requests on a connection before a new one is opened, with whatever certificate is served then.
 const REQUESTS: usize = 300;
 const UPLOAD: usize = 200 << 10;
@@ -205,14 +207,22 @@ fn upload(number: usize, nonce: &str) -> Bytes {
 }
 
 impl World {
-    /// Whether the first cluster answers a user now.
-    pub(super) async fn answers(&self, user: &str) -> bool {
-        let path = format!("{}{CONFIG_MAPS}/whoami", registration::proxy_path("c0"));
+    /// Whether a cluster answers a user now.
+    pub(super) async fn answers(&self, cluster: &Cluster, user: &str) -> bool {
+        let path = format!("{}{CONFIG_MAPS}/whoami", registration::proxy_path(cluster.name));
         let asking = async {
             let connection = self.dialer.http2(self.port).await?;
             connection.get(&path, &headers(user, "hub")?).await
         };
-        matches!(tokio::time::timeout(PATIENCE, asking).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(BRIEF, asking).await, Ok(Ok(_)))
+    }
+
+    /// Asks until it does, or for so long.
+    pub(super) async fn answers_within(&self, cluster: &Cluster, limit: Duration) {
+        let begun = Instant::now();
+        while !self.answers(cluster, &user(1)).await && begun.elapsed() < limit {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl World {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Every cluster answers within half a minute or so: at the start nothing else is in the way.
+    /// Every cluster answers: at the start nothing is in the way.
     pub(super) async fn everything_works(&self) -> Result<()> {
         self.recovered(READY).await
     }

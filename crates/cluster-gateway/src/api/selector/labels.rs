@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A conjunction of requirements; empty: everything.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::api) struct LabelSelector {
+pub(crate) struct LabelSelector {
     requirements: Vec<Requirement>,
 }
 
@@ -27,17 +27,17 @@ enum Test {
 
 impl LabelSelector {
     /// Reads a selector; the error is the text for the client.
-    pub(in crate::api) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         Parser { tokens: tokens(text), position: 0 }.selector()
     }
 
     /// Whether it selects everything.
-    pub(in crate::api) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }
 
     /// Whether an object with these labels is selected.
-    pub(in crate::api) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|requirement| requirement.test.passes(labels.get(&requirement.key)))
     }
 }

@@ -112,3 +112,26 @@ async fn what_is_read_makes_room_again() {
     assert_eq!(received.collect().await.unwrap().to_bytes().len(), 10_000);
     sending.await.unwrap().unwrap();
 }
+
+/// A body that has a frame every second time it is asked, and counts how often that is.
+struct EverySecond(usize);
+
+impl http_body::Body for EverySecond {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Item> {
+        self.0 += 1;
+        assert!(self.0 < 3, "asked again without a break");
+        if self.0 == 1 { Poll::Ready(Some(data("a"))) } else { Poll::Pending }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_lets_others_go_first_is_not_asked_again_at_once() {
+    let mut pair = Pair::new(65_535).await;
+    let stream = pair.respond.send_response(Response::new(()), false).unwrap();
+    let mut sending = Sending::new(Body::boxed(EverySecond(0)), stream);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(Pin::new(&mut sending).poll(&mut cx).is_pending());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{AuditOptions, HealthOptions, KonnectivityOptions, LimitOptions};
+use super::{AuditOptions, HealthOptions, KonnectivityOptions, LimitOptions, RenewalOptions};
 
 /// Flags of `apiserver` and `standalone` alike.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +80,10 @@ pub struct CommonOptions {
     /// How members are looked after.
     #[command(flatten)]
     pub health: HealthOptions,
+
+    /// How tokens are renewed.
+    #[command(flatten)]
+    pub renewal: RenewalOptions,
 
     /// Which requests are audited, and where to.
     #[command(flatten)]

@@ -43,6 +43,7 @@ async fn start(hub: &FakeHub) -> Server {
         gates: FeatureGates::default(),
         audit: None,
         health: cluster_gateway::health::HealthConfig::default(),
+        renewal: cluster_gateway::renewal::RenewalConfig::default(),
         response_header_timeout: None,
         identity: IdentityConfig::default(),
         allow_insecure_clusters: false,

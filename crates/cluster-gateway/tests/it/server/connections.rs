@@ -27,6 +27,8 @@ use crate::support::world::{PROXY, Setup, World, until};
 
 const API: &str = "/apis/cluster.core.oam.dev/v1alpha1";
 const KIBI: usize = 1024;
+/// Uploads of one connection that may stand still.
+const UPLOADS: u64 = 128;
 
 fn both(caller: &Caller) -> [Caller; 2] {
     [caller.clone(), caller.clone().http2()]
@@ -554,9 +556,9 @@ async fn rule_129_pings_are_answered_and_a_goaway_is_honoured() {
     assert!(closed.expect("the connection ends with its last stream").is_none());
 }
 
-/// As many streams as may be open at once can each fill their window: no upload that stalls stops another.
+/// What a client may send ahead on all streams of a connection is bounded, and many streams can fill their windows.
 #[tokio::test(flavor = "multi_thread")]
-async fn rule_058_rule_130_the_window_of_a_connection_holds_those_of_all_its_streams() {
+async fn rule_058_rule_130_the_window_of_a_connection_holds_those_of_many_streams_and_no_more() {
     let world = World::start().await;
     let mut frames = Frames::open(&world.masters()).await;
     let settings =
@@ -571,7 +573,35 @@ async fn rule_058_rule_130_the_window_of_a_connection_holds_those_of_all_its_str
     assert_eq!((streams, window), (1000, 256 << 10));
     let update = |frame: &Frame| frame.kind == WINDOW_UPDATE && frame.stream == 0;
     let update = frames.reader.find(update).await.unwrap();
-    assert!(65_535 + number(&update.payload) >= streams * window);
+    assert_eq!(65_535 + number(&update.payload), UPLOADS * window);
+}
+
+/// More uploads than there is room for, whose member does not take them: the others go on, because some of them end.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_130_uploads_that_stall_are_ended_before_they_can_stop_the_others() {
+    let world = World::start().await;
+    let caller = world.masters();
+    let Frames { mut reader, mut writer } = Frames::open(&caller).await;
+    // Before that there is no room for so much.
+    reader.find(|frame| frame.kind == WINDOW_UPDATE && frame.stream == 0).await.unwrap();
+    let block = request(&caller, "POST", &format!("{PROXY}/slow-head"), &[]);
+    let extra = 12;
+    for number in 0..UPLOADS as u32 + extra {
+        writer.frame(HEADERS, END_HEADERS, number * 2 + 1, &block).await.unwrap();
+        // More in all than the member's windows hold, and less for each than a stream has before the first SETTINGS.
+        for _ in 0..3 {
+            writer.frame(DATA, 0, number * 2 + 1, &[b'x'; 16 * KIBI]).await.unwrap();
+        }
+    }
+    for _ in 0..extra {
+        let ended = reader.find(|frame| frame.kind == RST_STREAM || frame.kind == GOAWAY);
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end").unwrap();
+        assert_eq!((ended.kind, ended.payload.as_slice()), (RST_STREAM, &8_u32.to_be_bytes()[..]));
+    }
+    let block = request(&caller, "GET", &format!("{PROXY}/plain"), &[]);
+    writer.frame(HEADERS, END_HEADERS | END_STREAM, 2001, &block).await.unwrap();
+    let answer = reader.find(|frame| frame.kind != WINDOW_UPDATE && frame.stream == 2001).await.unwrap();
+    assert_eq!(answer.kind, HEADERS);
 }
 
 /// h2 ends a connection on which frames of a few bytes pile up; the hub's carries the requests of all users.

@@ -51,6 +51,7 @@ async fn gateway(hub: &FakeHub) -> Gateway {
             stopping: Arc::new(|| false),
             clusters: Arc::new(move || clusters.snapshot()),
             metrics: Arc::new(|| panic!("made to fail")),
+            impersonates: false,
             health: None,
         }),
         registry,

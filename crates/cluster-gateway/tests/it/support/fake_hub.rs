@@ -17,10 +17,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+mod gateway;
 mod objects;
 mod serve;
 mod write;
 
+pub use gateway::Aggregated;
 use objects::Objects;
 
 const MANAGED_CLUSTERS: &str = "managedclusters";
@@ -34,6 +36,8 @@ pub enum Fault {
     Hang,
     /// Close the connection instead of answering.
     Reset,
+    /// Do what is asked, and then close the connection instead of answering.
+    ResetAfter,
 }
 
 type Rule = Box<dyn Fn(&SubjectAccessReviewSpec) -> bool + Send>;
@@ -43,6 +47,10 @@ struct State {
     objects: Objects,
     /// Whether the kind ManagedCluster is known.
     managed_clusters: bool,
+    /// Whether KubeVela's kinds are known.
+    kubevela: bool,
+    /// The gateway that is registered here, if one is.
+    gateway: Option<Aggregated>,
     tokens: BTreeMap<String, UserInfo>,
     token_status: Option<Value>,
     access_status: Option<Value>,
@@ -53,7 +61,7 @@ struct State {
     patches: Vec<(String, Value)>,
     requests: Vec<String>,
     user_agents: Vec<String>,
-    /// Part of the path, fault, whether for one request only.
+    /// Part of the path, or method and beginning of the path; fault; whether for one request only.
     faults: Vec<(String, Fault, bool)>,
 }
 
@@ -169,6 +177,36 @@ impl FakeHub {
         self.shared.state().objects.get(plural, namespace, name)
     }
 
+    /// All objects of a kind as they are now.
+    pub fn all(&self, plural: &str) -> Vec<Value> {
+        self.shared.state().objects.all(plural)
+    }
+
+    /// Registers a gateway, or removes it.
+    pub fn set_gateway(&self, gateway: Option<Aggregated>) {
+        self.shared.state().gateway = gateway;
+    }
+
+    /// The gateway, with what was made through it.
+    pub fn gateway(&self) -> Option<Aggregated> {
+        self.shared.state().gateway.clone()
+    }
+
+    /// Makes KubeVela's kinds known.
+    pub fn install_kubevela(&self) {
+        self.shared.state().kubevela = true;
+    }
+
+    /// All Secrets, ResourceTrackers and Applications without what changes with every write.
+    pub fn content(&self) -> Vec<Value> {
+        self.shared.state().objects.content(&["secrets", "resourcetrackers", "applications"])
+    }
+
+    /// Everything that was asked, in its order.
+    pub fn all_requests(&self) -> Vec<String> {
+        self.shared.state().requests.clone()
+    }
+
     /// Makes the kind ManagedCluster known.
     pub fn install_managed_clusters(&self) {
         self.shared.state().managed_clusters = true;
@@ -239,7 +277,7 @@ impl FakeHub {
 
     // Faults.
 
-    /// Every request whose path contains `part` meets this fault.
+    /// Every request whose path contains `part`, or that begins with it (`POST /api`), meets this fault.
     pub fn fault(&self, part: &str, fault: Fault) {
         self.shared.state().faults.push((part.to_owned(), fault, false));
     }

@@ -14,6 +14,7 @@ use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
 use cluster_gateway::registry::ProxyEnvironment;
+use cluster_gateway::renewal::RenewalConfig;
 use cluster_gateway::serve::Server;
 use cluster_gateway::server::TlsFiles;
 use cluster_gateway::transport::ProxyServerConfig;
@@ -43,6 +44,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) shutdown_send_retry_after: bool,
     pub(crate) audit: Option<AuditConfig>,
     pub(crate) health: HealthConfig,
+    pub(crate) renewal: RenewalConfig,
     /// Endpoints come from ManagedClusters, which the hub knows from the start.
     pub(crate) ocm_integration: bool,
     /// Programs that may be run for credentials.
@@ -67,6 +69,7 @@ impl Default for Setup<'_> {
             shutdown_send_retry_after: false,
             audit: None,
             health: HealthConfig::default(),
+            renewal: RenewalConfig::default(),
             ocm_integration: false,
             exec: ExecPolicy::default(),
             allow_loopback: true,
@@ -228,6 +231,7 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         audit: setup.audit,
         identity: setup.identity,
         health: setup.health,
+        renewal: setup.renewal,
         response_header_timeout: None,
         allow_insecure_clusters: false,
         proxies: ProxyEnvironment::default(),

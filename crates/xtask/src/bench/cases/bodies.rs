@@ -8,7 +8,7 @@ use super::super::contender::{Contender, Protocol, Upstream};
 use super::super::load::Load;
 use super::super::report::{Report, short};
 use super::super::rig::{LARGE, MEGABYTE, Rig, UPLOAD};
-use super::super::turns::{Summary, rounds};
+use super::super::turns::{Summary, brief_rounds};
 
 /// What is moved, and how many bytes of it at once.
 struct Body {
@@ -76,7 +76,7 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
 
 fn measure(rig: &Rig, contenders: &[Contender], body: &Body, protocol: Protocol) -> Result<Vec<Summary>> {
     let file = rig.file("upload");
-    rounds(rig, contenders, |contender, turn| {
+    brief_rounds(rig, contenders, |contender, turn| {
         let upstream = if body.upload { Upstream::Stub } else { Upstream::Files };
         let url = contender.endpoint(upstream, protocol)?.url(body.path);
         let upload = body.upload.then_some(file.as_path());

@@ -9,7 +9,7 @@ use super::super::load::Outcome;
 use super::super::report::Report;
 use super::super::rig::{Rig, SMALL};
 use super::super::stats::percentile;
-use super::super::turns::rounds;
+use super::super::turns::brief_rounds;
 
 const AT_ONCE: usize = 16;
 
@@ -19,8 +19,9 @@ const NOTE: &str = "TCP, TLS 1.3 without resumption, one small GET over HTTP/1.1
 pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     let contenders = [rig.direct(), rig.haproxy()?, rig.nginx()?, rig.gateway()?];
     eprintln!("bench: new connections");
-    let summaries =
-        rounds(rig, &contenders, |contender, turn| rig.runtime.block_on(connections(rig, contender, turn)))?;
+    let summaries = brief_rounds(rig, &contenders, |contender, turn| {
+        rig.runtime.block_on(connections(rig, contender, turn))
+    })?;
     let columns = ["via", "connections/s", "connections/s per core", "CPU µs/connection", "p50 µs", "p99 µs"];
     let section = report.section("New connections", NOTE, &columns);
     for (contender, summary) in contenders.iter().zip(summaries) {

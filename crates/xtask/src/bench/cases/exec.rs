@@ -9,7 +9,7 @@ use super::super::load::Outcome;
 use super::super::report::Report;
 use super::super::rig::Rig;
 use super::super::stats::percentile;
-use super::super::turns::rounds;
+use super::super::turns::brief_rounds;
 
 /// A key that somebody presses, with its frame.
 const SIZE: usize = 32;
@@ -19,7 +19,7 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     let contenders = [rig.direct(), rig.haproxy()?, rig.nginx()?, rig.gateway()?];
     eprintln!("bench: echoes over upgraded connections");
     let summaries =
-        rounds(rig, &contenders, |contender, turn| rig.runtime.block_on(echoes(rig, contender, turn)))?;
+        brief_rounds(rig, &contenders, |contender, turn| rig.runtime.block_on(echoes(rig, contender, turn)))?;
     let columns = ["via", "echoes/s", "echoes/s per core", "CPU µs/echo", "p50 µs", "p99 µs"];
     let section =
         report.section("Exec echo", "32 bytes there and back over one upgraded connection.", &columns);

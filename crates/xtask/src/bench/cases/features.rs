@@ -10,7 +10,7 @@ use super::super::contender::{Contender, Protocol, Upstream};
 use super::super::load::Load;
 use super::super::report::{Report, short};
 use super::super::rig::{Rig, SMALL};
-use super::super::turns::rounds;
+use super::super::turns::brief_rounds;
 
 const IN_FLIGHT: u32 = 256;
 const POLICY: &str =
@@ -22,7 +22,7 @@ const NOTE: &str = "h2→h2, 256 at once, one gateway for each, paired rounds. M
 pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     eprintln!("bench: features");
     let contenders = features(rig)?;
-    let summaries = rounds(rig, &contenders, |contender, turn| {
+    let summaries = brief_rounds(rig, &contenders, |contender, turn| {
         let protocol = Protocol::Http2;
         let url = contender.endpoint(Upstream::Files, protocol)?.url(SMALL);
         let load = Load { protocol, url, token: rig.hub.token(), in_flight: IN_FLIGHT, upload: None, turn };

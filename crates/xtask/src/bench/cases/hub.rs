@@ -7,7 +7,7 @@ use super::super::contender::{Endpoint, Protocol, Upstream};
 use super::super::load::Load;
 use super::super::report::Report;
 use super::super::rig::{Rig, SMALL};
-use super::super::turns::rounds;
+use super::super::turns::brief_rounds;
 use super::small::cells;
 
 const IN_FLIGHT: [u32; 2] = [1, 32];
@@ -28,7 +28,7 @@ pub(in super::super) fn run(rig: &Rig, report: &mut Report) -> Result<()> {
     for in_flight in IN_FLIGHT {
         for (name, endpoint) in [("gateway", &endpoint), ("hub and gateway", &through)] {
             eprintln!("bench: small GETs through the hub, {name}, {in_flight} at once");
-            let summaries = rounds(rig, &gateway, |_, turn| {
+            let summaries = brief_rounds(rig, &gateway, |_, turn| {
                 let url = endpoint.url(SMALL);
                 let protocol = Protocol::Http2;
                 let load = Load { protocol, url, token: rig.hub.token(), in_flight, upload: None, turn };

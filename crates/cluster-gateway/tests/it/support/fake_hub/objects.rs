@@ -18,7 +18,7 @@ impl Selection {
     fn covers(&self, plural: &str, object: &Value) -> bool {
         let metadata = &object["metadata"];
         self.plural == plural
-            && metadata["namespace"] == self.namespace.as_str()
+            && (self.namespace == "*" || metadata["namespace"] == self.namespace.as_str())
             && self.name.as_ref().is_none_or(|name| metadata["name"] == name.as_str())
     }
 
@@ -76,9 +76,27 @@ impl Objects {
         found.map(|(_, object)| object.clone())
     }
 
+    pub(super) fn all(&self, plural: &str) -> Vec<Value> {
+        self.now.iter().filter(|((own, ..), _)| *own == plural).map(|(_, object)| object.clone()).collect()
+    }
+
     pub(super) fn list(&self, selection: &Selection) -> Vec<Value> {
         let all = self.now.iter().filter(|((plural, ..), object)| selection.covers(plural, object));
         all.map(|(_, object)| object).filter(|object| selection.labels_match(object)).cloned().collect()
+    }
+
+    /// Objects of these kinds, without what changes with every write.
+    pub(super) fn content(&self, plurals: &[&str]) -> Vec<Value> {
+        let wanted = self.now.iter().filter(|((plural, ..), _)| plurals.contains(plural));
+        wanted
+            .map(|(_, object)| {
+                let mut object = object.clone();
+                for key in ["resourceVersion", "uid", "creationTimestamp"] {
+                    object["metadata"].as_object_mut().unwrap().remove(key);
+                }
+                object
+            })
+            .collect()
     }
 
     pub(super) fn forget(&mut self) {

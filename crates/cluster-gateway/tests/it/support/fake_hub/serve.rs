@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::gateway;
 use super::objects::Selection;
 use super::write::Target;
 use super::{Fault, Shared, State};
@@ -40,17 +41,22 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let agent = parts.headers.get(header::USER_AGENT).map_or("", |value| value.to_str().unwrap_or_default());
-    let fault = shared.state().record(format!("{} {path}?{query}", parts.method), agent, path);
+    let fault = shared.state().record(&format!("{} {path}?{query}", parts.method), agent, path);
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    if let (true, None) = (gateway::is_for(path), fault) {
+        let (code, object) = shared.state().aggregated(&parts.method, path, &body);
+        shared.changed.send_replace(());
+        return Ok(json(code, &object));
+    }
     match fault {
         Some(Fault::Status(code)) => {
             return Ok(failure(StatusCode::from_u16(code).unwrap(), &format!("injected {code}")));
         }
         Some(Fault::Hang) => return std::future::pending().await,
         Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
-        None => {}
+        Some(Fault::ResetAfter) | None => {}
     }
-    Ok(match (&parts.method, path.split('/').skip(1).collect::<Vec<_>>().as_slice()) {
+    let answer = match (&parts.method, path.split('/').skip(1).collect::<Vec<_>>().as_slice()) {
         (&Method::POST, ["apis", "authentication.k8s.io", "v1", "tokenreviews"]) => {
             json(StatusCode::CREATED, &shared.state().token_review(&body))
         }
@@ -62,6 +68,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
         }
         (&Method::GET, ["api", "v1", "namespaces", namespace, plural]) => {
             json(StatusCode::OK, &shared.state().list(&select(namespace, plural, query)))
+        }
+        (&Method::GET, ["apis", "core.oam.dev", "v1beta1", plural]) if shared.state().kubevela => {
+            json(StatusCode::OK, &shared.state().list(&select("*", plural, query)))
+        }
+        (_, ["apis", "core.oam.dev", ..]) if !shared.state().kubevela => {
+            failure(StatusCode::NOT_FOUND, "the server could not find the requested resource")
         }
         (method, path) if let Some(target) = Target::of(path) => {
             let outcome = shared.state().handle(method, &target, query, &body);
@@ -77,15 +89,20 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<A
             managed_clusters(&shared, plural, query)
         }
         _ => failure(StatusCode::NOT_FOUND, "the server could not find the requested resource"),
-    })
+    };
+    if fault == Some(Fault::ResetAfter) {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    Ok(answer)
 }
 
 impl State {
     /// Writes a request down; returns what is to go wrong with it.
-    fn record(&mut self, line: String, agent: &str, path: &str) -> Option<Fault> {
-        self.requests.push(line);
+    fn record(&mut self, line: &str, agent: &str, path: &str) -> Option<Fault> {
+        self.requests.push(line.to_owned());
         self.user_agents.push(agent.to_owned());
-        let at = self.faults.iter().position(|(part, ..)| path.contains(part.as_str()))?;
+        let meets = |part: &str| path.contains(part) || line.starts_with(part);
+        let at = self.faults.iter().position(|(part, ..)| meets(part))?;
         let (_, fault, once) = self.faults[at];
         if once {
             self.faults.remove(at);
@@ -119,6 +136,8 @@ impl State {
         let kind = match selection.plural.as_str() {
             "secrets" => "SecretList",
             "managedclusters" => "ManagedClusterList",
+            "applications" => "ApplicationList",
+            "resourcetrackers" => "ResourceTrackerList",
             _ => "ConfigMapList",
         };
         let metadata = json!({"resourceVersion": self.objects.version().to_string()});

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::State;
 
 /// The kinds that can be written, and what they are called in a path.
-const KINDS: [&str; 4] = ["secrets", "configmaps", "leases", "apiservices"];
+const KINDS: [&str; 7] =
+    ["secrets", "configmaps", "leases", "apiservices", "events", "resourcetrackers", "applications"];
 
 /// What a path names.
 pub(super) struct Target {
@@ -56,6 +57,19 @@ impl State {
             }
             (&Method::POST, None) => sent,
             (&Method::PUT, found) => replaced(&found.ok_or_else(missing)?, sent)?,
+            (&Method::DELETE, found) => {
+                let found = found.ok_or_else(missing)?;
+                for key in ["resourceVersion", "uid"] {
+                    let wanted = &sent["preconditions"][key];
+                    if !wanted.is_null() && *wanted != found["metadata"][key] {
+                        return Err((StatusCode::CONFLICT, format!("the {key} is another one")));
+                    }
+                }
+                self.objects.delete(plural, namespace, &name);
+                let status =
+                    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+                return Ok((StatusCode::OK, status));
+            }
             (&Method::PATCH, found) => patched(found.ok_or_else(missing)?, &sent)?,
             _ => return Err((StatusCode::METHOD_NOT_ALLOWED, "not here".to_owned())),
         };

@@ -23,6 +23,9 @@ type Answer = Result<Response<Body>, io::Error>;
 /// Answers by the last path segment before an argument: `/echo`, `/status/404`, ….
 pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>) -> Answer {
     let path = request.uri().path().to_owned();
+    if request.method() == Method::POST && path.ends_with("/token") {
+        return token(request).await;
+    }
     let mut segments = path.trim_start_matches('/').split('/');
     match (segments.next().unwrap_or_default(), segments.next()) {
         ("watch", _) => Ok(watch(recorder)),
@@ -63,6 +66,27 @@ pub(crate) async fn answer(request: Request<Incoming>, recorder: &Arc<Recorder>)
         }
         _ => echo(request, recorder).await,
     }
+}
+
+/// A token of a service account: that of the caller, and a `+`. It holds for as long as was asked. The account `refused` has none.
+async fn token(request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let seconds = asked["spec"]["expirationSeconds"].as_i64().unwrap();
+    let ends = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    let ends = ends.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let caller = parts.headers.get(header::AUTHORIZATION).map_or("", |value| value.to_str().unwrap());
+    let caller = caller.trim_start_matches("Bearer ");
+    let (code, answer) = if parts.uri.path().contains("/refused/") {
+        (403, serde_json::json!({"kind": "Status", "message": "not you"}))
+    } else {
+        let status = serde_json::json!({"token": format!("{caller}+"), "expirationTimestamp": ends});
+        (201, serde_json::json!({"kind": "TokenRequest", "status": status}))
+    };
+    let mut answer = with(full(answer.to_string()), &[("content-type", "application/json")]);
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+    Ok(answer)
 }
 
 pub(crate) fn full(text: impl Into<Bytes>) -> Response<Body> {
