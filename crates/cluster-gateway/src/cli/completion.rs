@@ -85,12 +85,12 @@ pub(super) mod tests {
         let shells = ShellName::value_variants().iter();
         let named =
             shells.filter_map(|shell| Some((*shell, shell.to_possible_value()?.get_name().to_owned())));
-        named.map(|(shell, name)| (name, script(shell, &mut super::super::Cli::command()))).collect()
+        named.map(|(shell, name)| (name, script(shell, &mut crate::cli::Cli::command()))).collect()
     }
 
     fn completed(line: &[&str]) -> Vec<String> {
         let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
-        candidates(&words, &mut super::super::Cli::command())
+        candidates(&words, &mut crate::cli::Cli::command())
     }
 
     #[test]

@@ -185,6 +185,10 @@ mod tests {
         assert_eq!(lines[2][5..9], ["Unhealthy", "24h", "region=eu", "10d"]);
         assert_eq!(lines[2][9].chars().count(), SHORT + 1);
         assert_eq!(lines[3][6], "expired");
+        let coloured = table.render(false, true);
+        for shown in ["\x1b[31mexpired", "\x1b[33m24h", "\x1b[31mUnhealthy", "\x1b[2mUnknown"] {
+            assert!(coloured.contains(shown), "{coloured:?}");
+        }
         assert!(table.render(true, false).contains(&"x".repeat(100)));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::account::AccountOptions;
 use super::interactive::{self, agreed, plan_text, stopped_by_signals};
@@ -62,14 +63,14 @@ pub(super) fn run(options: &RotateOptions) -> ExitCode {
 }
 
 async fn rotate(options: &RotateOptions) -> anyhow::Result<Exit> {
-    let stop = stopped_by_signals()?;
     let target = options.target.open().await?;
     let gateway = options.gateway(&target).await?;
     let new = options.credential(gateway.is_some())?;
     // What the cluster was registered with has been allowed once.
     let policy = config::operator_policy(true, None);
     let progress = Progress::start("looking at the cluster");
-    let rotate = Rotate::prepare(&target.store, &policy, &options.name, &new, &stop).await;
+    let rotate =
+        Rotate::prepare(&target.store, &policy, &options.name, &new, &CancellationToken::new()).await;
     drop(progress);
     let rotate = rotate.context("nothing has been changed")?;
     if options.plan {
@@ -84,6 +85,7 @@ async fn rotate(options: &RotateOptions) -> anyhow::Result<Exit> {
     for note in &rotate.plan().notes {
         output::note(&format!("note: {note}"));
     }
+    let stop = stopped_by_signals()?;
     let progress = Progress::start("writing, and waiting for the cluster to answer through the gateway");
     let rotated = rotate.commit(&target.store, gateway.as_ref(), &stop).await;
     drop(progress);

@@ -397,7 +397,7 @@ async fn a_member_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn rule_152_rights_that_are_missing_are_named_as_rules() {
+async fn rights_that_are_missing_are_named_as_rules() {
     let nothing = ScriptedMember::start(Script { allowed: |_| false, ..Script::default() }).await;
     let rule = "{apiGroups: [\"\"], resources: [\"pods/exec\"], verbs: [\"create\"]}";
     failed(
@@ -424,7 +424,7 @@ async fn rule_152_rights_that_are_missing_are_named_as_rules() {
 }
 
 #[tokio::test]
-async fn rule_191_upgrades_that_do_not_come_through_are_found_out() {
+async fn upgrades_that_do_not_come_through_are_found_out() {
     let exec = (200, "text/html", "<html>hello</html>");
     let swallowed = ScriptedMember::start(Script { exec, ..Script::default() }).await;
     failed(&look(of(&swallowed)).await, Hop::Upgrade, &["200: <html>hello"], &["Upgrade", "load balancer"]);

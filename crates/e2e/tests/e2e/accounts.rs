@@ -128,6 +128,7 @@ fn token_request() -> Value {
 
 #[test]
 fn join_gives_the_account_everything_where_the_gateway_passes_no_identities_on() -> Result<()> {
+    world()?;
     let file = admin_of_member("joins-auto")?;
     let file = file.to_str().context("a path")?;
     // Nobody has asked for an account: whoever may make one gets one.

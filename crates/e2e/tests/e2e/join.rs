@@ -19,6 +19,10 @@ const GROUP: &str = "cluster.core.oam.dev";
 fn start(args: &[&str]) -> Result<Running> {
     let mut command = process::command(binaries::gateway()?);
     command.args(args).arg("--kubeconfig").arg(planes()?.hub.admin().kubeconfig());
+    if args.first() == Some(&"join") {
+        // Accounts have scenarios of their own.
+        command.arg("--service-account=none");
+    }
     command.args(["--secret-namespace", registration::NAMESPACE]);
     Running::start(command)
 }
@@ -244,7 +248,7 @@ fn without_a_hub_a_cluster_lives_in_a_file() -> Result<()> {
         let mut command = process::command(binaries::gateway()?);
         command.args(args).arg("--clusters-dir").arg(&clusters).arg("--data-dir").arg(&data);
         if args[0] == "join" {
-            command.args(["--server", &url]);
+            command.args(["--server", &url, "--service-account=none"]);
         }
         Running::start(command)?.finish(TIMEOUT)
     };

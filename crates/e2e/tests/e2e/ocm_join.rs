@@ -65,6 +65,17 @@ impl Ends {
         Ok(side.admin().request("GET", path).send()?.code)
     }
 
+    /// Lets deleted namespaces go, as the controller does that no control plane here has.
+    fn end_namespaces(&self) -> Result<()> {
+        for (side, path) in [(&self.hub, OCM), (&self.member, OCM), (&self.member, AGENT)] {
+            let mut namespace = side.admin().request("GET", path).send()?.json(200)?;
+            ensure!(!namespace["metadata"]["deletionTimestamp"].is_null(), "{path} was made and is deleted");
+            namespace["spec"]["finalizers"] = json!([]);
+            side.admin().request("PUT", &format!("{path}/finalize")).json(&namespace).send()?.expect(200)?;
+        }
+        Ok(())
+    }
+
     /// That neither end has anything of OCM, but for namespaces that nobody here ends.
     fn nothing_is_left(&self) -> Result<()> {
         for (side, path) in [
@@ -199,6 +210,7 @@ fn a_cluster_lives_from_join_to_detach_by_open_cluster_management() -> Result<()
     let alone = ends.join(&["--ocm-timeout=2s"])?.failure()?;
     ensure!(alone.contains("klusterlet operator") && alone.contains("gave up after 2 s"), "{alone}");
     ends.nothing_is_left()?;
+    ends.end_namespaces()?;
 
     let joined = with_ocm(&ends, || {
         ends.join(&["--labels", "region=north", "--alias", "The first", "--ocm-timeout=60s"])?.success()

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::Value;
 
-use super::kind::Kind;
+use super::kind::{Kind, find};
 use super::wait::{Look, until};
 use super::{OcmError, OcmRequest, Side, Sides, at, manifests};
 use crate::hub::{CallError, call};
@@ -14,7 +14,7 @@ pub(super) async fn definition(sides: &Sides, request: &OcmRequest) -> Result<()
     let api = Kind::CustomResourceDefinition.api(sides, Side::Member, None);
     let name = manifests::definition_name();
     until(request.patience, async || {
-        let found = call(api.get_opt(&name)).await.map_err(at(Side::Member))?;
+        let found = find(&api, Side::Member, &name).await?;
         let served = found.is_some_and(|found| condition(&found, "Established"));
         Ok(match served {
             true => Look::Done(()),
@@ -28,7 +28,7 @@ pub(super) async fn definition(sides: &Sides, request: &OcmRequest) -> Result<()
 pub(super) async fn operator(sides: &Sides, request: &OcmRequest) -> Result<(), OcmError> {
     let api = Kind::Deployment.api(sides, Side::Member, Some(manifests::NAMESPACE));
     until(request.patience, async || {
-        let found = call(api.get_opt(manifests::KLUSTERLET)).await.map_err(at(Side::Member))?;
+        let found = find(&api, Side::Member, manifests::KLUSTERLET).await?;
         let available =
             found.is_some_and(|found| found.data["status"]["availableReplicas"].as_i64() > Some(0));
         if available {
@@ -60,7 +60,7 @@ async fn pods(sides: &Sides) -> String {
 pub(super) async fn managed_cluster(sides: &Sides, request: &OcmRequest) -> Result<DynamicObject, OcmError> {
     let api = Kind::ManagedCluster.api(sides, Side::Hub, None);
     let found = until(request.patience, async || {
-        let found = call(api.get_opt(&request.name)).await.map_err(at(Side::Hub))?;
+        let found = find(&api, Side::Hub, &request.name).await?;
         let nothing = || Look::NotYet(format!("there is no ManagedCluster {}", request.name));
         Ok(found.map_or_else(nothing, Look::Done))
     })

@@ -8,7 +8,7 @@ use kube::api::{Api, PostParams};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::kind::{Kind, find};
 use super::{HubAddress, OcmError, Server, Side, Sides, at, manifests};
 use crate::hub::call;
 
@@ -25,7 +25,7 @@ pub(super) async fn server(sides: &Sides, address: &HubAddress) -> Result<Server
     };
     let (namespace, name) = CLUSTER_INFO;
     let api = Kind::ConfigMap.api(sides, Side::Hub, Some(namespace));
-    let Some(published) = call(api.get_opt(name)).await.map_err(at(Side::Hub))? else {
+    let Some(published) = find(&api, Side::Hub, name).await? else {
         return otherwise.clone().ok_or_else(|| {
             OcmError::Refused(format!(
                 "the hub has no ConfigMap {namespace}/{name}, and no kubeconfig names its address; use --kubeconfig"

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use serde::Serialize;
 
 use super::journal::{delete, gone};
-use super::kind::Kind;
+use super::kind::{Kind, find};
 use super::{Images, OcmError, OcmFailure, Progress, Side, Sides, Step, at, manifests, plan, signing};
 use crate::hub::{CallError, call};
 
@@ -86,7 +86,7 @@ pub async fn detach(
 async fn check(sides: &Sides, member: bool, request: &OcmDetach) -> Result<(), OcmError> {
     let name = &request.name;
     let api = Kind::ManagedCluster.api(sides, Side::Hub, None);
-    if call(api.get_opt(name)).await.map_err(at(Side::Hub))?.is_none() {
+    if find(&api, Side::Hub, name).await?.is_none() {
         return Err(OcmError::Refused(format!("the hub has no ManagedCluster {name}")));
     }
     if !member && !request.force {
@@ -175,7 +175,7 @@ async fn uninstall(sides: &Sides, request: &OcmDetach) -> Result<Vec<String>, Oc
 async fn remove(sides: &Sides, request: &OcmDetach) -> Result<Vec<String>, OcmError> {
     let name = &request.name;
     let api = Kind::ManagedCluster.api(sides, Side::Hub, None);
-    let found = call(api.get_opt(name)).await.map_err(at(Side::Hub))?;
+    let found = find(&api, Side::Hub, name).await?;
     let mut left = Vec::new();
     if let Some(uid) = found.map(|found| found.metadata.uid) {
         delete(&api, Side::Hub, name, uid.clone()).await?;

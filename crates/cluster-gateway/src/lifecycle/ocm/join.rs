@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 
 use super::journal::{self, Journal};
-use super::kind::Kind;
+use super::kind::{Kind, find};
 use super::{
     OcmError, OcmFailure, OcmJoined, OcmRequest, Progress, Side, Sides, Step, agent, at, bootstrap, look,
     manifests, signing,
@@ -144,7 +144,7 @@ impl Attempt<'_> {
     /// There was none before: this one was made by the agent.
     async fn remove_managed_cluster(&self) -> Result<(), OcmError> {
         let api = Kind::ManagedCluster.api(self.sides, Side::Hub, None);
-        let found = call(api.get_opt(&self.request.name)).await.map_err(at(Side::Hub))?;
+        let found = find(&api, Side::Hub, &self.request.name).await?;
         match found {
             Some(found) => journal::delete(&api, Side::Hub, &self.request.name, found.metadata.uid).await,
             None => Ok(()),

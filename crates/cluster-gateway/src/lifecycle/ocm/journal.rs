@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::core::metadata::PartialObjectMeta;
 use serde_json::json;
 
-use super::kind::Kind;
+use super::kind::{Kind, find};
 use super::plan::{Action, PlannedObject};
 use super::wait::{Look, until};
 use super::{OcmError, Side, Sides, at};
@@ -82,7 +82,7 @@ impl Place {
     }
 
     async fn get(&self, sides: &Sides) -> Result<Option<DynamicObject>, OcmError> {
-        call(self.api(sides).get_opt(&self.name)).await.map_err(at(self.side))
+        find(&self.api(sides), self.side, &self.name).await
     }
 
     fn describe(&self) -> String {

@@ -2,7 +2,8 @@
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 
-use super::{Side, Sides};
+use super::{OcmError, Side, Sides, at};
+use crate::hub::{CallError, call};
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,5 +71,19 @@ impl Kind {
             Some(namespace) => Api::namespaced_with(client, namespace, &resource),
             None => Api::all_with(client, &resource),
         }
+    }
+}
+
+/// An object, if it is there. An API server that does not serve the kind says so in other words than Kubernetes' own, and has
+/// no such object either.
+pub(super) async fn find(
+    api: &Api<DynamicObject>,
+    side: Side,
+    name: &str,
+) -> Result<Option<DynamicObject>, OcmError> {
+    match call(api.get(name)).await {
+        Ok(found) => Ok(Some(found)),
+        Err(CallError::NotFound(_)) => Ok(None),
+        Err(error) => Err(at(side)(error)),
     }
 }

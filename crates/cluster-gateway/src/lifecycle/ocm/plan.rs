@@ -3,7 +3,7 @@
 use kube::api::DynamicObject;
 use serde::Serialize;
 
-use super::kind::{CLUSTER_GROUP, Kind, OPERATOR_GROUP};
+use super::kind::{CLUSTER_GROUP, Kind, OPERATOR_GROUP, find};
 use super::{OcmError, OcmRequest, Side, Sides, at, manifests};
 use crate::hub::{CallError, call};
 
@@ -97,7 +97,7 @@ async fn hub_has_ocm(sides: &Sides) -> Result<(), OcmError> {
 
 async fn name_is_free(sides: &Sides, name: &str) -> Result<(), OcmError> {
     let api = Kind::ManagedCluster.api(sides, Side::Hub, None);
-    let Some(there) = call(api.get_opt(name)).await.map_err(at(Side::Hub))? else { return Ok(()) };
+    let Some(there) = find(&api, Side::Hub, name).await? else { return Ok(()) };
     let accepted = there.data["spec"]["hubAcceptsClient"] == true;
     Err(OcmError::Refused(format!(
         "the hub has a ManagedCluster {name} already, which it {}; choose another name, or detach that one first",
@@ -119,5 +119,5 @@ async fn member_is_free(sides: &Sides) -> Result<(), OcmError> {
 /// The member's Klusterlet, if it has one; a kind that it does not know has none.
 pub(super) async fn klusterlet(sides: &Sides) -> Result<Option<DynamicObject>, OcmError> {
     let api = Kind::Klusterlet.api(sides, Side::Member, None);
-    call(api.get_opt(manifests::KLUSTERLET)).await.map_err(at(Side::Member))
+    find(&api, Side::Member, manifests::KLUSTERLET).await
 }

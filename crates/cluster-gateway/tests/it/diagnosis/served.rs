@@ -27,7 +27,7 @@ async fn the_gateway_says_how_it_gets_on_with_a_member_to_whom_the_hub_allows_it
 }
 
 #[tokio::test]
-async fn rule_021_the_diagnosis_is_served_and_not_announced() {
+async fn the_diagnosis_is_served_and_not_announced() {
     let world = World::start().await;
     for path in [
         "/apis/cluster.core.oam.dev/v1alpha1",
