@@ -21,6 +21,7 @@ mod options;
 mod proxies;
 mod renewal;
 mod standalone;
+mod store;
 
 pub use compat::{Leftover, normalize};
 pub use exec::exec_policy;
@@ -29,7 +30,9 @@ pub use operator::{find_program, kubeconfigs, operator_policy};
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
     KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, RenewalOptions, StandaloneOptions,
+    StoreOptions,
 };
+pub use store::record_store;
 
 use crate::audit::AuditConfig;
 use crate::authn::{AuthenticationConfig, StandaloneAuthentication};

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod serve;
 pub mod config;
+pub mod manage;
 pub mod doctor;
 pub mod inventory;
 pub mod lifecycle;

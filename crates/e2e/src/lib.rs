@@ -15,8 +15,10 @@ pub mod forwarder;
 pub mod gateway;
 pub mod konnectivity;
 pub mod kubectl;
+pub mod mongodb;
 pub mod pki;
 pub mod pods;
+pub mod postgres;
 pub mod process;
 pub mod proxies;
 pub mod registration;
@@ -25,6 +27,7 @@ pub mod scratch;
 pub mod settings;
 pub mod shell;
 pub mod standalone;
+pub mod switch;
 pub mod wait;
 
 pub use access::{Access, Credential};

@@ -88,7 +88,7 @@ impl Proxy {
     }
 }
 
-fn install(program: &str, package: &str) -> Result<()> {
+pub(crate) fn install(program: &str, package: &str) -> Result<()> {
     if Path::new(program).exists() {
         return Ok(());
     }

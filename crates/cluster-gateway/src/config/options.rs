@@ -12,6 +12,7 @@ mod konnectivity;
 mod limits;
 mod renewal;
 mod standalone;
+mod store;
 
 pub use audit::{AuditMode, AuditOptions};
 pub use common::CommonOptions;
@@ -20,6 +21,7 @@ pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
 pub use renewal::RenewalOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
+pub use store::StoreOptions;
 
 /// Flags of the hub-mode server.
 #[derive(Debug, Clone, Args)]

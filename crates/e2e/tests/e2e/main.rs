@@ -35,6 +35,7 @@ mod renewal;
 mod replicas;
 mod rights;
 mod standalone;
+mod stores;
 mod subpath;
 mod through;
 mod verbs;
