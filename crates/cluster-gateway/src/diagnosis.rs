@@ -84,6 +84,14 @@ pub fn absent(name: &str, reason: &str) -> Diagnosis {
         .end()
 }
 
+/// The diagnosis of a cluster that is not looked at, because nothing may be written under its name.
+pub(crate) fn stopped(name: &str, reason: &str, remedy: &str, watcher: Watcher<'_>) -> Diagnosis {
+    watcher(Event::Hop(Hop::Secret));
+    Walk::new(name.to_owned(), &Depth::default(), watcher)
+        .with(Hop::Secret, Verdict::failed(reason, remedy))
+        .end()
+}
+
 /// Looks at a cluster as the gateway has read it. See [`diagnose`].
 pub async fn diagnose_cluster(cluster: &Cluster, depth: &Depth) -> Diagnosis {
     diagnose_cluster_with(cluster, depth, &|_| ()).await
