@@ -76,6 +76,16 @@ impl Body {
         Inner::Boxed(Box::pin(body)).into()
     }
 
+    /// As [`Body::boxed`], for a body whose errors are of another type.
+    pub fn boxed_any<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        use http_body_util::BodyExt as _;
+        Self::boxed(body.map_err(Into::into))
+    }
+
     /// Keeps `guard` until the body has been read to its end or is dropped.
     #[must_use]
     pub fn holding(mut self, guard: impl Any + Send) -> Self {

@@ -19,6 +19,7 @@ mod join;
 mod kubeconfig;
 mod list;
 mod man;
+mod manage;
 mod output;
 mod probe;
 mod process;
@@ -65,6 +66,11 @@ enum Command {
     /// restart. Write yourself a kubeconfig with `cluster-gateway kubeconfig`. Callers reach a member as the credential
     /// in its Secret or kubeconfig; with --feature-gates=ClientIdentityPenetration=true as themselves, by impersonation.
     Standalone(Box<config::StandaloneOptions>),
+    /// Serve the management API and the console alone
+    ///
+    /// For people and programs that look after clusters: what `apiserver --manage-address` serves besides, in a process of its
+    /// own. It reads and changes what is in the hub as whoever asks; the gateway need not be told.
+    Manage(Box<config::ApiserverOptions>),
     /// Show it: two simulated clusters behind a gateway of their own, with a kubeconfig to try
     #[cfg(feature = "demo")]
     Demo(demo::DemoOptions),
@@ -150,10 +156,15 @@ impl Name {
     /// The command line as it shows itself.
     fn command(self) -> clap::Command {
         match self {
-            Self::Own => Cli::command(),
-            Self::Plugin | Self::Completer => Cli::command().bin_name("kubectl cluster-gateway"),
+            Self::Own => whole_command(),
+            Self::Plugin | Self::Completer => whole_command().bin_name("kubectl cluster-gateway"),
         }
     }
+}
+
+/// The command line, with what one subcommand says otherwise than another with the same flags.
+fn whole_command() -> clap::Command {
+    Cli::command().mut_subcommand("manage", manage::adjusted)
 }
 
 /// Runs the command that `arguments`, the program's name first, ask for.
@@ -183,6 +194,7 @@ fn dispatch(command: Command, leftovers: &[config::Leftover], name: Name) -> Exi
     match command {
         Command::Apiserver(options) => apiserver::run(*options, leftovers),
         Command::Standalone(options) => standalone::run(*options, leftovers),
+        Command::Manage(options) => manage::run(*options, leftovers),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::run(&options),
         Command::List(options) => list::run(&options),
@@ -192,7 +204,7 @@ fn dispatch(command: Command, leftovers: &[config::Leftover], name: Name) -> Exi
         Command::Doctor(options) => doctor::run(&options),
         Command::Version(options) => version::run(&options),
         Command::Completion(options) => completion::run(&options, name.command()),
-        Command::Man(options) => man::run(&options, Cli::command()),
+        Command::Man(options) => man::run(&options, whole_command()),
         Command::Join(options) => join::run(&options),
         Command::Detach(options) => detach::run(&options),
         Command::Rename(options) => rename::run(&options),

@@ -16,6 +16,7 @@ mod health;
 mod hub;
 mod konnectivity;
 mod limits;
+mod manage;
 mod operator;
 mod options;
 mod proxies;
@@ -26,11 +27,12 @@ mod store;
 pub use compat::{Leftover, normalize};
 pub use exec::exec_policy;
 pub use gates::FeatureGates;
+pub use manage::ManageConfig;
 pub use operator::{find_program, kubeconfigs, operator_policy};
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    KonnectivityOptions, LimitOptions, OidcOptions, ProxyModeOption, RenewalOptions, StandaloneOptions,
-    StoreOptions,
+    KonnectivityOptions, LimitOptions, ManageOptions, OidcOptions, ProxyModeOption, RenewalOptions,
+    StandaloneOptions, StoreOptions,
 };
 pub use store::record_store;
 
@@ -56,6 +58,10 @@ const POLL: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
+    /// Whether the gateway itself is served there. Default: yes; no, where management is all that is served.
+    pub serves_gateway: bool,
+    /// Management; `None`: it is not served.
+    pub manage: Option<ManageConfig>,
     /// Serving certificate; `None`: one is made.
     pub tls: Option<TlsFiles>,
     /// Where clusters, users and rights come from.

@@ -1,5 +1,113 @@
-//! What people manage clusters with, besides the command line: records of clusters that say more than their Secrets do.
+//! What people manage clusters with, besides the command line: a REST API, the records behind it, and a console.
 //!
-//! No proxied request ever waits for it.
+//! It stands on the library functions behind the commands: no second copy of them. Members are asked through the gateway of
+//! this process, as the caller; the hub is asked as the caller, too. No proxied request ever waits for it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response, header};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
 pub mod store;
+
+mod caller;
+mod input;
+mod pages;
+mod place;
+mod refusal;
+mod rights;
+mod routes;
+
+pub use caller::{Caller, Means};
+pub use input::{Json, MAX_BODY};
+pub use place::Place;
+pub use refusal::{Code, Refusal};
+pub use rights::Right;
+
+use crate::authn::Connection;
+use crate::body::Body;
+use crate::gateway::Gateway;
+use crate::registry::ClusterPolicy;
+use crate::server::Handler;
+
+/// What is the same for all replicas and all callers, as plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManageSettings {
+    /// What people call this hub. Default: the host of its API server; in standalone that of the machine.
+    pub name: String,
+    /// Whether the listener speaks TLS; cookies are marked by it.
+    pub tls: bool,
+}
+
+/// Everything that a request for management meets.
+#[derive(Debug)]
+pub struct Manage {
+    /// The gateway of this process: who asks, may they, which clusters there are, and the way to them.
+    pub gateway: Arc<Gateway>,
+    /// Where clusters are kept.
+    pub place: Place,
+    /// What is recorded of clusters besides.
+    pub records: store::Store,
+    /// How clusters may be reached from here, before they are joined.
+    pub policy: ClusterPolicy,
+    /// Plain settings.
+    pub settings: ManageSettings,
+    /// Cancelled when the process stops: endless answers end.
+    pub stopping: CancellationToken,
+}
+
+/// The listener's answerer.
+#[derive(Debug)]
+pub struct Management {
+    manage: Arc<Manage>,
+    router: Router,
+}
+
+impl Management {
+    /// Puts the routes together.
+    #[must_use]
+    pub fn new(manage: Arc<Manage>) -> Self {
+        let router = routes::router(&manage);
+        Self { manage, router }
+    }
+
+    async fn route(&self, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
+        if is_operators(request.uri().path()) {
+            return self.manage.gateway.answer(&connection, request).await;
+        }
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(connection);
+        let Ok(response) = self.router.clone().call(request).await;
+        response.map(Body::boxed_any)
+    }
+}
+
+impl Handler for Management {
+    async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
+        let under_api = request.uri().path().starts_with("/api/");
+        let answer = AssertUnwindSafe(self.route(connection, request)).catch_unwind().await;
+        let mut response = answer.unwrap_or_else(|_| {
+            tracing::error!("a request for management made its handler panic; please report the lines above");
+            let body =
+                Refusal::new(Code::Internal, "this request made the server stumble; its log says more");
+            body.into_response().map(Body::boxed_any)
+        });
+        if under_api {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        response
+    }
+}
+
+/// What whoever looks after the process asks: answered as on the gateway's own listener.
+fn is_operators(path: &str) -> bool {
+    ["/healthz", "/readyz", "/livez"]
+        .iter()
+        .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        || path == "/metrics"
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod management;
 mod readings;
 mod sources;
 
@@ -80,6 +81,7 @@ impl Handler for Gateway {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    management_address: Option<SocketAddr>,
     gateway: Arc<Gateway>,
     loaded: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
@@ -108,10 +110,8 @@ impl Server {
             recorder.audit = Some(Arc::new(Auditor::start(audit).await?));
         }
         let Sources { authn, authz, tls, tls_files, followed } = Sources::open(&config).await?;
-        let listener = Listener::bind(config.address, Arc::clone(&tls)).await.with_context(|| {
-            format!("cannot listen on {}; is the port taken or privileged?", config.address)
-        })?;
-        let address = listener.local_address()?;
+        let listener = own_listener(&config, &tls).await?;
+        let address = listener.as_ref().map_or(Ok(config.address), Listener::local_address)?;
         let loaded = Arc::new(AtomicBool::new(false));
         let stopping = Arc::new(AtomicBool::new(false));
         let health = followed.health_records();
@@ -130,25 +130,51 @@ impl Server {
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
         followed.look_after_members(&mut tasks, &config, &gateway.registry);
-        followed.look_after_credentials(&mut tasks, &config, &gateway.registry, renewals);
-        followed.spawn(&mut tasks, &gateway, &tls, index(&config, &gateway), Arc::clone(&loaded));
+        if config.serves_gateway {
+            followed.look_after_credentials(&mut tasks, &config, &gateway.registry, renewals);
+        }
+        let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
+        let policy = policy(&config);
+        let management_address = match &config.manage {
+            None => None,
+            Some(manage) => {
+                let (policy, drain) = (policy.clone(), &drain);
+                let shared = management::Shared {
+                    gateway: &gateway,
+                    policy,
+                    tls: &tls,
+                    drain,
+                    connections: &connections,
+                };
+                let place = management::place(&followed);
+                Some(management::start(&mut tasks, manage, place, shared).await?)
+            }
+        };
+        let index = Index::new(Arc::clone(&gateway.registry), policy);
+        followed.spawn(&mut tasks, &gateway, &tls, index, Arc::clone(&loaded));
         tasks.spawn(advertise_client_cas(Arc::clone(&gateway), Arc::clone(&tls), config.poll));
         tasks.spawn(follow_identity_rules(Arc::clone(&gateway), config.poll));
         if let Some(files) = tls_files {
             tasks.spawn(forever(tls.follow(files, config.poll)));
         }
-        let drain = CancellationToken::new();
-        let connections = TaskTracker::new();
-        let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
-        tasks.spawn(forever(serving));
-        tracing::info!(%address, "serving");
-        Ok(Self { address, gateway, loaded, stopping, drain, connections, tasks })
+        if let Some(listener) = listener {
+            let serving = listener.serve(Arc::clone(&gateway), drain.clone(), connections.clone());
+            tasks.spawn(forever(serving));
+            tracing::info!(%address, "serving");
+        }
+        Ok(Self { address, management_address, gateway, loaded, stopping, drain, connections, tasks })
     }
 
     /// The address that is served.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of management, where it is served.
+    #[must_use]
+    pub fn management_address(&self) -> Option<SocketAddr> {
+        self.management_address
     }
 
     /// Completes when the clusters have been read and it is known whom to trust.
@@ -260,7 +286,18 @@ fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
     }
 }
 
-fn index(config: &Config, gateway: &Gateway) -> Index {
+/// The gateway's own socket; `None`, where management is all that is served.
+async fn own_listener(config: &Config, tls: &Arc<TlsReloader>) -> anyhow::Result<Option<Listener>> {
+    if !config.serves_gateway {
+        return Ok(None);
+    }
+    let listener = Listener::bind(config.address, Arc::clone(tls)).await;
+    listener
+        .map(Some)
+        .with_context(|| format!("cannot listen on {}; is the port taken or privileged?", config.address))
+}
+
+fn policy(config: &Config) -> ClusterPolicy {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let response_header_timeout = config.response_header_timeout;
     let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
@@ -271,15 +308,14 @@ fn index(config: &Config, gateway: &Gateway) -> Index {
             "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"
         );
     }
-    let policy = ClusterPolicy {
+    ClusterPolicy {
         allow_insecure: config.allow_insecure_clusters,
         merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
         proxies: config.proxies.clone(),
         exec: Arc::new(ExecPlugins::new(config.exec.clone())),
         transport: Arc::new(transport),
         webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
-    };
-    Index::new(Arc::clone(&gateway.registry), policy)
+    }
 }
 
 async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {

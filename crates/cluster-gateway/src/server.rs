@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -54,7 +54,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    tls: Arc<TlsReloader>,
+    tls: Option<Arc<TlsReloader>>,
 }
 
 impl Listener {
@@ -63,7 +63,15 @@ impl Listener {
     /// # Errors
     /// If the address cannot be bound.
     pub async fn bind(address: SocketAddr, tls: Arc<TlsReloader>) -> std::io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls })
+        Ok(Self { socket: TcpListener::bind(address).await?, tls: Some(tls) })
+    }
+
+    /// Binds `address` for HTTP/1.1 without TLS: whoever is on the way reads and changes everything.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn bind_insecure(address: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await?, tls: None })
     }
 
     /// The address that was bound; differs from the one asked for when that had port 0.
@@ -89,13 +97,8 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let connection = serve_connection(
-                        stream,
-                        peer,
-                        Arc::clone(&self.tls),
-                        Arc::clone(&handler),
-                        drain.clone(),
-                    );
+                    let connection =
+                        serve_connection(stream, peer, self.tls.clone(), Arc::clone(&handler), drain.clone());
                     connections.spawn(connection);
                 }
                 Err(error) => {
@@ -111,10 +114,17 @@ impl Listener {
 async fn serve_connection<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Arc<TlsReloader>,
+    tls: Option<Arc<TlsReloader>>,
     handler: Arc<H>,
     drain: CancellationToken,
 ) {
+    let Some(tls) = tls else {
+        let connection = Arc::new(Connection::new(peer, Vec::new()));
+        if let Err(error) = serve_http1(stream, &connection, handler, &drain).await {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
+        return;
+    };
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(stream, &tls)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
@@ -147,7 +157,7 @@ async fn handshake(stream: TcpStream, tls: &TlsReloader) -> std::io::Result<Stre
 }
 
 async fn serve_http1<H: Handler>(
-    stream: Stream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connection: &Arc<Connection>,
     handler: Arc<H>,
     drain: &CancellationToken,

@@ -76,7 +76,6 @@ fn candidates(words: &[String], command: &mut Command) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use clap::CommandFactory;
 
     use super::*;
 
@@ -85,12 +84,12 @@ pub(super) mod tests {
         let shells = ShellName::value_variants().iter();
         let named =
             shells.filter_map(|shell| Some((*shell, shell.to_possible_value()?.get_name().to_owned())));
-        named.map(|(shell, name)| (name, script(shell, &mut crate::cli::Cli::command()))).collect()
+        named.map(|(shell, name)| (name, script(shell, &mut crate::cli::whole_command()))).collect()
     }
 
     fn completed(line: &[&str]) -> Vec<String> {
         let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
-        candidates(&words, &mut crate::cli::Cli::command())
+        candidates(&words, &mut crate::cli::whole_command())
     }
 
     #[test]

@@ -138,6 +138,8 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
     let data_dir = directory.join("data");
     DataDir::open(&data_dir)?;
     Ok(Config {
+        serves_gateway: true,
+        manage: None,
         address: SocketAddr::from(([127, 0, 0, 1], port)),
         tls: None,
         mode: Mode::Standalone(StandaloneMode {

@@ -54,19 +54,18 @@ fn pages(mut command: Command) -> anyhow::Result<Vec<(String, String)>> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use clap::CommandFactory;
 
     use super::*;
 
     /// The pages under golden files, by file name.
     pub(in crate::cli) fn all() -> Vec<(String, String)> {
-        pages(crate::cli::Cli::command()).unwrap()
+        pages(crate::cli::whole_command()).unwrap()
     }
 
     #[test]
     fn every_subcommand_has_a_page() {
         let directory = tempfile::tempdir().unwrap();
-        let exit = write(Some(&directory.path().join("man1")), crate::cli::Cli::command());
+        let exit = write(Some(&directory.path().join("man1")), crate::cli::whole_command());
         assert_eq!(exit.unwrap(), Exit::Done);
         for name in ["cluster-gateway.1", "cluster-gateway-list.1", "cluster-gateway-kubeconfig.1"] {
             let page = std::fs::read_to_string(directory.path().join("man1").join(name)).unwrap();

@@ -51,7 +51,7 @@ fn helps(command: &mut clap::Command, path: &str) -> Vec<(String, String)> {
 
 #[test]
 fn help_is_as_published() {
-    let mut command = Cli::command().term_width(100);
+    let mut command = super::whole_command().term_width(100);
     command.build();
     check("help", &helps(&mut command, "cluster-gateway"));
 }
@@ -68,7 +68,7 @@ fn completions_are_as_published() {
 
 #[test]
 fn the_command_line_holds_together() {
-    Cli::command().debug_assert();
+    super::whole_command().debug_assert();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The settings of `apiserver`.
 
-use super::certificate;
 use super::{ApiserverOptions, Common, Config, ConfigError, HubMode, Mode, POLL, address, check_files};
+use super::{certificate, manage};
 use crate::authn::{AuthenticationConfig, RequestHeaderConfig};
 use crate::authz::AuthorizationConfig;
 use crate::hub::HubConfig;
@@ -19,6 +19,7 @@ impl Config {
             mistakes.push("--secret-namespace is required outside of a cluster".to_owned());
             String::new()
         });
+        let manage = manage::resolve(&options.manage, None, &mut mistakes);
         check_hub_files(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
         let tls = common.tls.or_else(|| certificate::in_directory(options.cert_dir.as_deref()));
@@ -28,6 +29,8 @@ impl Config {
         }
         Ok(Self {
             address,
+            serves_gateway: true,
+            manage,
             tls,
             allow_loopback_clusters: options.allow_loopback_clusters.unwrap_or(options.kubeconfig.is_some()),
             authorization: AuthorizationConfig {

@@ -10,6 +10,7 @@ mod common;
 mod health;
 mod konnectivity;
 mod limits;
+mod manage;
 mod renewal;
 mod standalone;
 mod store;
@@ -19,6 +20,7 @@ pub use common::CommonOptions;
 pub use health::HealthOptions;
 pub use konnectivity::{KonnectivityOptions, ProxyModeOption};
 pub use limits::LimitOptions;
+pub use manage::ManageOptions;
 pub use renewal::RenewalOptions;
 pub use standalone::{ContextsOption, DataOptions, OidcOptions, StandaloneOptions};
 pub use store::StoreOptions;
@@ -29,6 +31,10 @@ pub struct ApiserverOptions {
     /// What both servers have.
     #[command(flatten)]
     pub common: CommonOptions,
+
+    /// Management.
+    #[command(flatten)]
+    pub manage: ManageOptions,
 
     /// Namespace of the hub that holds the clusters' credential Secrets [default: the pod's own namespace]
     #[arg(long, value_name = "NAMESPACE", help_heading = "Clusters")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::manage;
 use super::options::{ContextsOption, OidcOptions};
 use super::{
     Common, Config, ConfigError, DataOptions, Mode, POLL, StandaloneMode, StandaloneOptions, address,
@@ -32,6 +33,7 @@ impl Config {
         }
         let oidc = oidc(options.oidc, &mut mistakes);
         let data_dir = options.data.data_dir(&mut mistakes);
+        let manage = manage::resolve(&options.manage, Some(&data_dir), &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
         }
@@ -40,6 +42,8 @@ impl Config {
         names.push(address.ip().to_string());
         Ok(Self {
             address,
+            serves_gateway: true,
+            manage,
             tls: common.tls,
             mode: Mode::Standalone(StandaloneMode {
                 clusters,

@@ -1,5 +1,6 @@
 //! Where clusters, users and rights come from: the hub, or files. Everything else is the same for both.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(super) enum Followed {
     },
     Files {
         clusters: DirectorySource,
+        directory: PathBuf,
         rights: Option<RbacDirectory>,
         serving: Option<Serving>,
     },
@@ -99,6 +101,7 @@ impl Sources {
             tls_files: Some(tls_files),
             followed: Followed::Files {
                 clusters: DirectorySource::load(mode.clusters.clone())?,
+                directory: mode.clusters.directory.clone(),
                 rights,
                 serving,
             },
@@ -143,7 +146,8 @@ impl Followed {
         config: &Config,
         registry: &Arc<Registry>,
     ) {
-        let recorded = config.gates.healthiness_check && !config.health.interval.is_zero();
+        let recorded =
+            config.serves_gateway && config.gates.healthiness_check && !config.health.interval.is_zero();
         let recorder = match self {
             Self::Hub { hub, secrets, .. } if recorded => {
                 let namespace = own_namespace(hub, secrets);
@@ -202,7 +206,7 @@ impl Followed {
                     tasks.spawn(forever(certificate.run(move |pair| tls.set_certificate(pair))));
                 }
             }
-            Self::Files { clusters, rights, serving } => {
+            Self::Files { clusters, directory: _, rights, serving } => {
                 tasks.spawn(forever(clusters.run(index)));
                 tasks.spawn(follow_users(gateway, loaded, None, String::new()));
                 if let Some(rights) = rights {

@@ -15,6 +15,7 @@ mod hub;
 mod konnectivity;
 mod lease;
 mod lifecycle;
+mod manage;
 mod managed_clusters;
 mod members;
 mod ocm;

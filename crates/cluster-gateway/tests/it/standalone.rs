@@ -36,7 +36,7 @@ const CLUSTERS: &str = "/apis/cluster.core.oam.dev/v1alpha1/clustergateways";
 const TOKEN: &str = "member-token";
 
 /// The folders of a server. Removed when dropped.
-struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
     /// Empty folders of clusters and of rights; the data directory is left to the server.
@@ -48,24 +48,26 @@ impl Files {
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Replaces a file as a whole.
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let draft = self.path("draft");
         std::fs::write(&draft, text).unwrap();
         std::fs::rename(draft, self.path(name)).unwrap();
     }
 
-    fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.path(name)).unwrap();
     }
 
     fn config(&self) -> Config {
         Config {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            serves_gateway: true,
+            manage: None,
             tls: None,
             mode: Mode::Standalone(StandaloneMode {
                 clusters: ClustersDirectory {
@@ -110,19 +112,19 @@ fn standalone(config: &mut Config) -> &mut StandaloneMode {
 }
 
 /// A running server with one member, which is cluster `m` once [`Alone::start`] returns.
-struct Alone {
-    server: Server,
-    member: FakeMember,
-    files: Files,
+pub(crate) struct Alone {
+    pub(crate) server: Server,
+    pub(crate) member: FakeMember,
+    pub(crate) files: Files,
 }
 
 impl Alone {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_, _| ()).await
     }
 
     /// Starts it after a change of its files and settings, and waits until it is ready.
-    async fn with(change: impl FnOnce(&Files, &mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&Files, &mut Config)) -> Self {
         let (files, member) = (Files::new(), FakeMember::start(Options::default()).await);
         files.write("clusters/m.json", &secret("m", &member, TOKEN).to_string());
         let mut config = files.config();
@@ -135,18 +137,18 @@ impl Alone {
     }
 
     /// Without any credential.
-    fn nobody(&self) -> Caller {
+    pub(crate) fn nobody(&self) -> Caller {
         let ca = authority(&self.files.path("data"), Role::Serving);
         let ca = CertificateDer::from_pem_slice(ca.certificate_pem().as_bytes()).unwrap();
         Caller::new(self.server.address(), &ca)
     }
 
     /// With a certificate that the server's own CA has issued.
-    fn user(&self, name: &str, groups: &[&str]) -> Caller {
+    pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Caller {
         self.nobody().certificate(&issue(&self.files.path("data"), name, groups, HOUR))
     }
 
-    fn admin(&self) -> Caller {
+    pub(crate) fn admin(&self) -> Caller {
         self.user("admin", &[GROUP_MASTERS])
     }
 }
@@ -162,7 +164,7 @@ fn issue(data: &Path, name: &str, groups: &[&str], ttl: Duration) -> Leaf {
     Leaf { certificate: issued.certificate, key: issued.key }
 }
 
-fn secret(name: &str, member: &FakeMember, token: &str) -> Value {
+pub(crate) fn secret(name: &str, member: &FakeMember, token: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Secret",

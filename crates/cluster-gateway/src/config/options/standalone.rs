@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::CommonOptions;
+use super::{CommonOptions, ManageOptions};
 
 /// Flags of `standalone`.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +20,10 @@ pub struct StandaloneOptions {
     /// Issuer of ID tokens.
     #[command(flatten)]
     pub oidc: OidcOptions,
+
+    /// Management.
+    #[command(flatten)]
+    pub manage: ManageOptions,
 
     /// Directory of ClusterRoles and ClusterRoleBindings, with --authorize-proxy-subpath also Roles and RoleBindings;
     /// read again when it changes [default: only system:masters may do anything]

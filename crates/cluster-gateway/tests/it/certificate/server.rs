@@ -26,6 +26,8 @@ async fn start(hub: &FakeHub) -> Server {
     hub.set_auth_config(&[("client-ca-file", &clients.pem())]);
     let kubeconfig = Some(hub.kubeconfig_path());
     let config = Config {
+        serves_gateway: true,
+        manage: None,
         address: ([127, 0, 0, 1], 0).into(),
         tls: None,
         mode: Mode::Hub(HubMode {

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use cluster_gateway::audit::AuditConfig;
 use cluster_gateway::authn::{AuthenticationConfig, UserInfo};
 use cluster_gateway::authz::AuthorizationConfig;
-use cluster_gateway::config::{Config, FeatureGates, HubMode, Mode};
+use cluster_gateway::config::{Config, FeatureGates, HubMode, ManageConfig, Mode};
 use cluster_gateway::credential::ExecPolicy;
 use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
+use cluster_gateway::manage::store::{StoreConfig, StoreType, StoreUrl};
 use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::renewal::RenewalConfig;
 use cluster_gateway::serve::Server;
@@ -55,6 +57,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) konnectivity: Option<ProxyServerConfig>,
     /// The gateway shows this to the member instead of a token.
     pub(crate) certificate: Option<Leaf>,
+    /// Whether management is served, too, with its records in a file.
+    pub(crate) manage: bool,
 }
 
 impl Default for Setup<'_> {
@@ -75,6 +79,7 @@ impl Default for Setup<'_> {
             allow_loopback: true,
             konnectivity: None,
             certificate: None,
+            manage: false,
         }
     }
 }
@@ -177,6 +182,11 @@ impl World {
         .await;
     }
 
+    /// The same caller at the listener of management.
+    pub(crate) fn managing(&self, caller: Caller) -> Caller {
+        caller.at(self.server.management_address().unwrap())
+    }
+
     fn caller(&self) -> Caller {
         Caller::new(self.server.address(), &self.serving.der())
     }
@@ -217,6 +227,8 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
     let tls = TlsFiles { certificate: hub.dir().join("tls.crt"), key: hub.dir().join("tls.key") };
     Config {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        serves_gateway: true,
+        manage: setup.manage.then(|| management(&hub.dir().join("clusters.db"))),
         tls: Some(tls),
         mode: Mode::Hub(HubMode {
             secret_namespace: NAMESPACE.to_owned(),
@@ -242,6 +254,17 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
         shutdown_delay: Duration::ZERO,
         shutdown_send_retry_after: setup.shutdown_send_retry_after,
         poll: setup.poll,
+    }
+}
+
+/// Management on a port that the system chooses, with TLS and its records in `file`.
+pub(crate) fn management(file: &Path) -> ManageConfig {
+    let url = StoreUrl::new(&file.display().to_string());
+    ManageConfig {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: true,
+        name: None,
+        records: StoreConfig::new(StoreType::Sqlite, None, Some(&url)).unwrap(),
     }
 }
 
