@@ -22,6 +22,7 @@ mod hygiene;
 mod oidc;
 mod request_header;
 mod scheme;
+mod session;
 mod static_token;
 mod token;
 mod token_review;
@@ -31,8 +32,10 @@ use certificate::Verification;
 pub use config::{AuthenticationConfig, LoadError, RequestHeaderConfig, StandaloneAuthentication};
 use oidc::Oidc;
 pub use oidc::OidcConfig;
+pub(crate) use oidc::{AuthorizationCode, Begun, Jwt, LoginError, words};
 pub(crate) use request_header::extra_key;
 use scheme::{Asked, Known, first_success};
+pub(crate) use session::TokenError;
 use static_token::TokenFile;
 pub use token::Warning;
 use token::{TokenSource, Tokens};
@@ -242,7 +245,7 @@ impl UserInfo {
     }
 
     /// Adds the group of everybody who authenticated, unless a standing among the two is given already (rule 62).
-    fn completed(user: Arc<Self>) -> Arc<Self> {
+    pub(crate) fn completed(user: Arc<Self>) -> Arc<Self> {
         let standing = [GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED];
         if user.is_anonymous() || standing.iter().any(|group| user.in_group(group)) {
             return user;

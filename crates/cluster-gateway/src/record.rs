@@ -57,8 +57,8 @@ pub struct Served<'e> {
 }
 
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
-/// dropped because the client went away; for an upgrade, when the spliced stream ends.
-#[derive(Debug)]
+/// dropped because the client went away; for an upgrade, when the spliced stream ends. Clones are of the same record.
+#[derive(Debug, Clone)]
 pub struct Recording {
     event: Shared,
     audited: bool,

@@ -13,8 +13,10 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memchr;
 
+use super::UserInfo;
 use super::oidc::Oidc;
 use super::scheme::{Answer, Scheme, first_success};
+use super::session::TokenError;
 use super::static_token::TokenFile;
 use super::token_review::TokenReviews;
 use crate::request::connection_tokens;
@@ -76,6 +78,34 @@ impl Tokens {
             Ok(Some(user)) => Answer::Authenticated(user),
             Ok(None) => Answer::Failed("bearer token: nobody knows it".to_owned()),
             Err(reasons) => Answer::Failed(format!("bearer token: {reasons}")),
+        }
+    }
+
+    /// Whose a token is, and whether that can be found out at all.
+    pub(super) async fn whose(&self, asked: &AskedToken<'_>) -> Result<Arc<UserInfo>, TokenError> {
+        let (mut reasons, mut unavailable) = (Vec::new(), None);
+        for source in &self.0 {
+            let answer = match source {
+                TokenSource::Review(reviews) => match reviews.review(asked.token, asked.peer).await {
+                    Ok(Ok(user)) => Answer::Authenticated(user),
+                    Ok(Err(reason)) => Answer::Failed(reason.to_string()),
+                    Err(failure) => {
+                        unavailable = Some(format!("the hub could not be asked: {failure}"));
+                        continue;
+                    }
+                },
+                TokenSource::File(_) | TokenSource::Oidc(_) => source.authenticate(asked).await,
+            };
+            match answer {
+                Answer::Authenticated(user) => return Ok(UserInfo::completed(user)),
+                Answer::Failed(reason) => reasons.push(reason),
+                Answer::NotRequested => {}
+            }
+        }
+        match unavailable {
+            Some(cause) => Err(TokenError::Unavailable(cause)),
+            None if reasons.is_empty() => Err(TokenError::Refused("nobody knows it".to_owned())),
+            None => Err(TokenError::Refused(reasons.join("; "))),
         }
     }
 
