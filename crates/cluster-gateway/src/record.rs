@@ -273,7 +273,10 @@ impl Recording {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
+        let mut audit_id = event.audit_id.clone();
+        // It never comes again: HTTP/2 must not make room for it in the table of headers, where others would have to go.
+        audit_id.set_sensitive(true);
+        response.headers_mut().insert(AUDIT_ID, audit_id);
         if http_body::Body::is_end_stream(response.body()) {
             event.end(Ok(()));
             return response;
