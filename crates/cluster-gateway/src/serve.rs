@@ -146,8 +146,8 @@ impl Server {
                     drain,
                     connections: &connections,
                 };
-                let place = management::place(&followed);
-                Some(management::start(&mut tasks, manage, place, shared).await?)
+                let (place, home) = (management::place(&followed), management::home(&config, &followed)?);
+                Some(management::start(&mut tasks, manage, place, &home, shared).await?)
             }
         };
         let index = Index::new(Arc::clone(&gateway.registry), policy);

@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use http::Uri;
 
-use super::caller::identify;
-use super::{Code, Manage, Refusal, pages};
+use super::{Code, Manage, Refusal, login, pages};
 
-/// All routes.
+/// All routes. Who asks has been found out before.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
-    let api = Router::new()
-        .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(Arc::clone(manage), identify));
+    let api = Router::new().merge(login::routes()).fallback(unknown).method_not_allowed_fallback(not_allowed);
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))
 }
 
