@@ -1,6 +1,7 @@
 //! Bearer tokens, in `Authorization` and among the WebSocket protocols, and who is asked about them (contract rules 76,
 //! 79, 81).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -30,9 +31,9 @@ pub struct Warning(pub &'static str);
 
 /// A token as a request presents it.
 #[derive(PartialEq, Eq)]
-pub(super) enum Presented {
+pub(super) enum Presented<'a> {
     Nothing,
-    Token(String),
+    Token(Cow<'a, str>),
     Malformed(&'static str),
 }
 
@@ -68,7 +69,12 @@ pub(super) struct Tokens(pub(super) Vec<TokenSource>);
 
 impl Tokens {
     /// A token that nobody knows is wrong: whoever presents one is not anonymous (rule 61).
-    pub(super) async fn authenticate(&self, presented: Presented, peer: IpAddr, now: SystemTime) -> Answer {
+    pub(super) async fn authenticate(
+        &self,
+        presented: Presented<'_>,
+        peer: IpAddr,
+        now: SystemTime,
+    ) -> Answer {
         let token = match presented {
             Presented::Nothing => return Answer::NotRequested,
             Presented::Malformed(why) => return Answer::Failed(why.to_owned()),
@@ -153,10 +159,10 @@ impl Fingerprints {
 }
 
 /// The token in the first `Authorization` header, if it is a bearer token (rule 76).
-pub(super) fn bearer(headers: &HeaderMap) -> Presented {
+pub(super) fn bearer(headers: &HeaderMap) -> Presented<'_> {
     match authorization(headers) {
         Some((scheme, token)) if is_bearer(scheme) && !token.is_empty() => match std::str::from_utf8(token) {
-            Ok(token) => Presented::Token(token.to_owned()),
+            Ok(token) => Presented::Token(Cow::Borrowed(token)),
             Err(_) => Presented::Malformed("bearer token: it is not UTF-8"),
         },
         _ => Presented::Nothing,
@@ -184,7 +190,7 @@ fn is_bearer(scheme: &[u8]) -> bool {
 }
 
 /// The token among the protocols of a WebSocket request (rule 81).
-pub(super) fn web_socket(headers: &HeaderMap) -> Presented {
+pub(super) fn web_socket(headers: &HeaderMap) -> Presented<'static> {
     if !is_web_socket(headers) {
         return Presented::Nothing;
     }
@@ -203,7 +209,7 @@ pub(super) fn web_socket(headers: &HeaderMap) -> Presented {
     } else if others.is_empty() {
         Presented::Malformed("WebSocket token: no other protocol is offered beside it")
     } else {
-        Presented::Token(token)
+        Presented::Token(Cow::Owned(token))
     }
 }
 
