@@ -31,7 +31,7 @@ pub use detach::{Detach, Detached};
 pub use error::{Failure, LifecycleError, Undo};
 pub use gateway::{Gateway, NamespaceOutcome};
 pub use join::{Join, JoinRequest, Joined};
-pub use kubeconfig::{KubeconfigSource, Member};
+pub use kubeconfig::{Contexts, ContextsError, KubeconfigSource, Member, NamedContext};
 pub use labels::{LabelError, check_label_key, parse_labels};
 pub use name::{LOCAL, NameError};
 pub use plan::{Change, Detail, Plan, Verb};
