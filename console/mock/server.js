@@ -1,12 +1,11 @@
 import { createServer } from 'node:http';
-import { fileURLToPath } from 'node:url';
+import { dist } from '../dist.js';
 import { FAULTS } from './faults.js';
 import { body, events, json, page, refuse } from './http.js';
 import { contexts, plan } from './join.js';
 import { certificates, findings, inventory, request as recent, references } from './member.js';
 import { shown, World } from './world.js';
 
-const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const ALL = { join: true, update: true, detach: true, diagnose: true, kubeconfig: true };
 const NONE = { join: false, update: false, detach: false, diagnose: true, kubeconfig: true };
@@ -43,7 +42,7 @@ export async function start({ port = 0, host = '127.0.0.1', ...options } = {}) {
 async function handle(world, open, request, response) {
   const url = new URL(request.url, 'http://mock');
   if (url.pathname.startsWith('/mock/')) return control(world, open, request, response, url);
-  if (!url.pathname.startsWith('/api/')) return page(response, url.pathname, DIST);
+  if (!url.pathname.startsWith('/api/')) return page(response, url.pathname, dist);
   if (world.server.offline) return response.destroy();
   if (world.server.slow) await pause(world.server.slow);
   // Whoever has gone away in the meantime gets no stream that nobody would ever end.

@@ -1,13 +1,12 @@
 // The first load, compressed, must stay under the budget; so nobody makes the console heavy without noticing.
 import { readdir, readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { dist } from '../dist.js';
 
 const BUDGET = 150 * 1024;
-const dist = fileURLToPath(new URL('../dist', import.meta.url));
 let total = 0;
 for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile()) continue;
+  if (!entry.isFile() || /\.(br|gz)$/.test(entry.name)) continue;
   const bytes = gzipSync(await readFile(`${entry.parentPath ?? entry.path}/${entry.name}`), { level: 9 }).length;
   total += bytes;
   console.log(`${String(bytes).padStart(8)}  ${entry.name}`);

@@ -22,9 +22,12 @@ mod version;
 mod walk;
 
 use finding::Verdict;
-pub use finding::{Diagnosis, Finding, Hop, Outcome};
+pub use finding::{Diagnosis, Event, Finding, Hop, Outcome};
 use member::Member;
 use walk::Walk;
+
+/// Who is told how a diagnosis goes on. It must not wait: the diagnosis waits for it.
+pub type Watcher<'w> = &'w (dyn Fn(Event) + Send + Sync);
 
 /// How far and how long to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +58,18 @@ impl Default for Depth {
 ///
 /// It never fails: what is wrong is a finding. The first failed hop leaves the later ones skipped.
 pub async fn diagnose(entry: Entry, policy: &ClusterPolicy, depth: &Depth) -> Diagnosis {
+    diagnose_with(entry, policy, depth, &|_| ()).await
+}
+
+/// As [`diagnose`], and tells `watcher` each [`Event`] as it comes.
+pub async fn diagnose_with(
+    entry: Entry,
+    policy: &ClusterPolicy,
+    depth: &Depth,
+    watcher: Watcher<'_>,
+) -> Diagnosis {
     let name = entry.secret.metadata.name.clone().unwrap_or_default();
-    let mut walk = Walk::new(name, depth);
+    let mut walk = Walk::new(name, depth, watcher);
     walk.step(Hop::Secret, async { secret::of_entry(&entry) }).await;
     let cluster = policy.read(entry, None);
     hops(walk, &cluster, depth).await
@@ -66,17 +79,32 @@ pub async fn diagnose(entry: Entry, policy: &ClusterPolicy, depth: &Depth) -> Di
 #[must_use]
 pub fn absent(name: &str, reason: &str) -> Diagnosis {
     let remedy = "list what there is (cluster-gateway list), or join the cluster";
-    Walk::new(name.to_owned(), &Depth::default()).with(Hop::Secret, Verdict::failed(reason, remedy)).end()
+    Walk::new(name.to_owned(), &Depth::default(), &|_| ())
+        .with(Hop::Secret, Verdict::failed(reason, remedy))
+        .end()
+}
+
+/// The diagnosis of a cluster that is not looked at, because nothing may be written under its name.
+pub(crate) fn stopped(name: &str, reason: &str, remedy: &str, watcher: Watcher<'_>) -> Diagnosis {
+    watcher(Event::Hop(Hop::Secret));
+    Walk::new(name.to_owned(), &Depth::default(), watcher)
+        .with(Hop::Secret, Verdict::failed(reason, remedy))
+        .end()
 }
 
 /// Looks at a cluster as the gateway has read it. See [`diagnose`].
 pub async fn diagnose_cluster(cluster: &Cluster, depth: &Depth) -> Diagnosis {
-    let mut walk = Walk::new(cluster.name.clone(), depth);
+    diagnose_cluster_with(cluster, depth, &|_| ()).await
+}
+
+/// As [`diagnose_cluster`], and tells `watcher` each [`Event`] as it comes.
+pub async fn diagnose_cluster_with(cluster: &Cluster, depth: &Depth, watcher: Watcher<'_>) -> Diagnosis {
+    let mut walk = Walk::new(cluster.name.clone(), depth, watcher);
     walk.step(Hop::Secret, async { secret::of_cluster(cluster) }).await;
     hops(walk, cluster, depth).await
 }
 
-async fn hops(mut walk: Walk, cluster: &Cluster, depth: &Depth) -> Diagnosis {
+async fn hops(mut walk: Walk<'_>, cluster: &Cluster, depth: &Depth) -> Diagnosis {
     walk.step(Hop::Parse, async { secret::parse(cluster, depth.impersonates) }).await;
     let Ok(upstream) = &cluster.upstream else { return walk.end() };
     let upstream = apart(upstream, depth.hop_limit);
@@ -89,7 +117,7 @@ async fn hops(mut walk: Walk, cluster: &Cluster, depth: &Depth) -> Diagnosis {
 }
 
 /// What is asked of the member itself, with the credential.
-async fn at_member(walk: &mut Walk, cluster: &Cluster, upstream: &Upstream, depth: &Depth) {
+async fn at_member(walk: &mut Walk<'_>, cluster: &Cluster, upstream: &Upstream, depth: &Depth) {
     let mut member = None;
     let authentication = async {
         match Member::of(upstream).await {

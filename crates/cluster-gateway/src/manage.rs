@@ -17,6 +17,7 @@ pub mod store;
 
 mod caller;
 mod input;
+mod pages;
 mod place;
 mod refusal;
 mod rights;

@@ -130,7 +130,9 @@ impl Server {
         let gateway = Arc::new(gateway(&config, ingredients));
         let mut tasks = JoinSet::new();
         followed.look_after_members(&mut tasks, &config, &gateway.registry);
-        followed.look_after_credentials(&mut tasks, &config, &gateway.registry, renewals);
+        if config.serves_gateway {
+            followed.look_after_credentials(&mut tasks, &config, &gateway.registry, renewals);
+        }
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
         let policy = policy(&config);
         let management_address = match &config.manage {

@@ -23,6 +23,8 @@ pub(crate) fn run() -> Result<()> {
 fn steps(tests: &mut Tally) -> Result<()> {
     let out = &mut io::stdout();
     step("format", || plain(cargo("fmt --all --check")))?;
+    // Before anything is compiled, so that it is embedded.
+    step("console", || plain(console()))?;
     step("lints", || plain(cargo("clippy --workspace --all-targets --locked -- -D warnings")))?;
     // In the workspace it is compiled with its features, which the tests use.
     step("the client crate by itself", || plain(cargo("check -p cluster-gateway-client --locked")))?;
@@ -51,6 +53,12 @@ fn step(title: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
 fn cargo(arguments: &str) -> Command {
     let mut command = workspace::cargo();
     command.args(arguments.split(' '));
+    command
+}
+
+fn console() -> Command {
+    let mut command = Command::new("bash");
+    command.arg(workspace::root().join("console/ci.sh"));
     command
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{self, Format};
 pub(super) use super::process::run;
 use crate::diagnosis::{Diagnosis, Outcome};
-use crate::lifecycle::{Change, Detail, Plan};
+use crate::lifecycle::{Change, Detail, Plan, Side};
 
 /// Is cancelled by Ctrl-C, or when somebody else asks the process to end. A second Ctrl-C ends it at once. To be called just
 /// before the first write: until then ending the process is all that there is to do.
@@ -82,14 +82,20 @@ pub(super) fn print<T: Serialize>(
 /// A plan for people.
 pub(super) fn plan_text(plan: &Plan) -> String {
     let mut text = String::new();
-    for Change { verb, object, details } in &plan.changes {
-        let _ = writeln!(text, "{} {object}", verb.as_str());
+    let both_ends = plan.changes.iter().any(|change| change.side == Some(Side::Member));
+    for Change { verb, object, side, details } in &plan.changes {
+        let end = match side {
+            Some(Side::Member) => format!(" in {}", plan.cluster),
+            Some(Side::Hub) if both_ends => " at the hub".to_owned(),
+            Some(Side::Hub) | None => String::new(),
+        };
+        let _ = writeln!(text, "{} {object}{end}", verb.as_str());
         for Detail { what, before, after } in details {
             let _ = match (before, after) {
                 (None, Some(after)) => writeln!(text, "  + {what}: {after}"),
                 (Some(before), None) => writeln!(text, "  - {what}: {before}"),
                 (Some(before), Some(after)) => writeln!(text, "  ~ {what}: {before} -> {after}"),
-                (None, None) => Ok(()),
+                (None, None) => writeln!(text, "  {what}"),
             };
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{ApiserverOptions, Config, ConfigError, ManageOptions, record_store};
+use super::{ApiserverOptions, Config, ConfigError, ManageOptions, Mode, record_store};
 use crate::manage::store::StoreConfig;
 
 /// Management, checked.
@@ -37,11 +37,20 @@ impl Config {
         let address = super::address(&options.bind_address, options.secure_port, &mut Vec::new());
         options.manage.manage_address = Some(address);
         match Self::for_hub(options) {
-            Ok(config) if mistakes.is_empty() => Ok(Self { serves_gateway: false, ..config }),
+            Ok(config) if mistakes.is_empty() => Ok(alone(config)),
             Ok(_) => Err(ConfigError(mistakes)),
             Err(error) => Err(ConfigError(mistakes.into_iter().chain(error.0).collect())),
         }
     }
+}
+
+/// The certificate at the hub is that of the gateway's Service: nobody reaches management by it.
+fn alone(mut config: Config) -> Config {
+    config.serves_gateway = false;
+    if let Mode::Hub(mode) = &mut config.mode {
+        mode.certificate = None;
+    }
+    config
 }
 
 /// `data_dir`: that of a server without a hub.

@@ -60,6 +60,16 @@ pub struct Finding {
     pub took: Duration,
 }
 
+/// What is told while a diagnosis goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// This hop is being looked at now.
+    Hop(Hop),
+    /// A hop has ended, or is skipped: each once, in their order. One that has passed comes again if a later one has found out
+    /// more about it (TLS, when the member's first answer shows that its clock is wrong): the newer replaces the older.
+    Finding(Finding),
+}
+
 /// All hops of one cluster, each once, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

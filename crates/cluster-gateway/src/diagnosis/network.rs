@@ -14,7 +14,7 @@ use crate::transport::{Route, Transport, TransportError};
 const BEHIND_AGENT: &str = "none here: the cluster's agent connects, through the konnectivity proxy server";
 
 /// Looks at all three.
-pub(super) async fn look(walk: &mut Walk, transport: &Transport) {
+pub(super) async fn look(walk: &mut Walk<'_>, transport: &Transport) {
     let mut addresses = Vec::new();
     let names = async {
         let (verdict, found) = names(transport).await;

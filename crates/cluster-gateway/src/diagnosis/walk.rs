@@ -5,24 +5,26 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::finding::Verdict;
-use super::{Depth, Diagnosis, Finding, Hop, Outcome};
+use super::{Depth, Diagnosis, Event, Finding, Hop, Outcome, Watcher};
 
 /// What a hop may take beyond its limit, so that whatever was waited for inside can say it in its own words.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// A diagnosis in the making.
-pub(super) struct Walk {
+pub(super) struct Walk<'w> {
     cluster: String,
+    watcher: Watcher<'w>,
     findings: Vec<Finding>,
     last: Hop,
     hop_limit: Duration,
     end: Instant,
 }
 
-impl Walk {
-    pub(super) fn new(cluster: String, depth: &Depth) -> Self {
+impl<'w> Walk<'w> {
+    pub(super) fn new(cluster: String, depth: &Depth, watcher: Watcher<'w>) -> Self {
         Self {
             cluster,
+            watcher,
             findings: Vec::with_capacity(Hop::ALL.len()),
             last: depth.last,
             hop_limit: depth.hop_limit,
@@ -49,22 +51,28 @@ impl Walk {
         if !self.goes_on(hop) {
             return None;
         }
+        (self.watcher)(Event::Hop(hop));
         let begun = Instant::now();
         let limit = (self.hop_limit + GRACE).min(self.end.saturating_duration_since(begun));
         let (verdict, more) = match timeout(limit, look).await {
             Ok((verdict, more)) => (verdict, Some(more)),
             Err(_) => (too_slow(limit), None),
         };
-        let Verdict { outcome, found, remedy } = verdict;
-        self.findings.push(Finding { hop, outcome, found, remedy, took: begun.elapsed() });
+        self.add(hop, verdict, begun.elapsed());
         more
     }
 
     /// Adds a hop that nobody had to wait for.
     pub(super) fn with(mut self, hop: Hop, verdict: Verdict) -> Self {
-        let Verdict { outcome, found, remedy } = verdict;
-        self.findings.push(Finding { hop, outcome, found, remedy, took: Duration::ZERO });
+        self.add(hop, verdict, Duration::ZERO);
         self
+    }
+
+    fn add(&mut self, hop: Hop, verdict: Verdict, took: Duration) {
+        let Verdict { outcome, found, remedy } = verdict;
+        let finding = Finding { hop, outcome, found, remedy, took };
+        (self.watcher)(Event::Finding(finding.clone()));
+        self.findings.push(finding);
     }
 
     /// Adds to a hop that has passed what a later one has found out about it.
@@ -79,6 +87,7 @@ impl Walk {
             Some(before) => format!("{before}; {remedy}"),
             None => remedy,
         });
+        (self.watcher)(Event::Finding(finding.clone()));
     }
 
     /// The diagnosis; what was not looked at is skipped.
@@ -90,13 +99,7 @@ impl Walk {
         };
         for hop in Hop::ALL {
             if self.findings.iter().all(|finding| finding.hop != hop) {
-                self.findings.push(Finding {
-                    hop,
-                    outcome: Outcome::Skipped,
-                    found: reason.clone(),
-                    remedy: None,
-                    took: Duration::ZERO,
-                });
+                self.add(hop, Verdict::skipped(&*reason), Duration::ZERO);
             }
         }
         self.findings.sort_by_key(|finding| finding.hop);

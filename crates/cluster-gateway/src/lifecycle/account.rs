@@ -11,7 +11,9 @@ use k8s_openapi::api::core::v1::Secret;
 use tokio::time::timeout;
 
 use super::gateway::Identity;
-use super::{Change, Gateway, LifecycleError, Store, Verb};
+use super::ocm::Side;
+use super::step::Steps;
+use super::{Change, CredentialOutlook, Gateway, LifecycleError, Store, Verb};
 use crate::registry::{ClusterPolicy, Entry};
 use crate::renewal::{
     self, Change as MemberChange, EstablishError, Establishment, MemberObject, Role, ServiceAccountRef, Token,
@@ -121,8 +123,13 @@ impl Account {
         Ok((Self { establishment, role, ask, lifetime: request.lifetime, objects }, note.map(str::to_owned)))
     }
 
+    /// Whether the gateway is to be asked if its rights are enough.
+    pub(super) fn is_asked_about(&self) -> bool {
+        self.ask
+    }
+
     /// What would be changed on the member.
-    pub(super) fn changes(&self, cluster: &str) -> Vec<Change> {
+    pub(super) fn changes(&self) -> Vec<Change> {
         let changed = self.objects.iter().filter(|object| object.change != MemberChange::None);
         let change = |object: &MemberObject| {
             let namespace =
@@ -131,11 +138,7 @@ impl Account {
                 MemberChange::Update => Verb::Replace,
                 MemberChange::Create | MemberChange::None => Verb::Create,
             };
-            Change {
-                verb,
-                object: format!("{} {namespace}{} in {cluster}", object.kind, object.name),
-                details: Vec::new(),
-            }
+            Change::plain(verb, format!("{} {namespace}{}", object.kind, object.name), Some(Side::Member))
         };
         changed.map(change).collect()
     }
@@ -154,11 +157,24 @@ impl Account {
     ///
     /// # Errors
     /// [`LifecycleError::Account`]. What was done is taken back by [`Account::undo`].
-    pub(super) async fn make(&mut self, secret: &mut Secret) -> Result<(), LifecycleError> {
-        self.establishment.establish(self.role).await?;
-        let token = self.establishment.token(self.lifetime).await?;
+    pub(super) async fn make(&mut self, secret: &mut Secret, steps: Steps<'_>) -> Result<(), LifecycleError> {
+        let account = self.establishment.account().to_string();
+        let made = Box::pin(self.establishment.establish(self.role));
+        steps.make(format!("Make service account {account} in the cluster"), made).await?;
+        let asked = Box::pin(self.establishment.token(self.lifetime));
+        let token = steps.make(format!("Ask for a token of {account}"), asked).await?;
         put_token(secret, self.establishment.account(), &token);
         Ok(())
+    }
+
+    /// The credential that [`Account::make`] leads to.
+    pub(super) fn outlook(&self) -> CredentialOutlook {
+        CredentialOutlook::of_new_token(self.lifetime)
+    }
+
+    /// What was asked for, for a digest.
+    pub(super) fn asked(&self) -> String {
+        format!("{} {:?} {} {:?}", self.establishment.account(), self.role, self.ask, self.lifetime)
     }
 
     /// Asks the gateway, which must know the cluster as it was written, whether the account's rights are enough, and gives it all
@@ -177,13 +193,27 @@ impl Account {
     }
 
     /// Takes back what was done on the member. Returns what could not be.
-    pub(super) async fn undo(&mut self) -> Vec<String> {
-        self.establishment.undo().await
+    pub(super) async fn undo(&mut self, steps: Steps<'_>) -> Vec<String> {
+        let undone = async {
+            let left = self.establishment.undo().await;
+            if left.is_empty() { Ok(()) } else { Err(Left(left)) }
+        };
+        let undone = steps.make("Take back what was made in the cluster", undone).await;
+        undone.err().map(|Left(left)| left).unwrap_or_default()
     }
 
     /// Whether something on the member was changed.
     pub(super) fn has_changed_something(&self) -> bool {
         self.establishment.has_changed_something()
+    }
+}
+
+/// What could not be taken back.
+struct Left(Vec<String>);
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
     }
 }
 

@@ -1,13 +1,17 @@
 //! Taking a cluster out of the set. The cluster itself is not asked: it may be dead.
 
+use cluster_gateway_client::v1alpha1::ANNOTATION_SERVICE_ACCOUNT;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::ocm::Side;
+use super::step::Steps;
 use super::trackers::Cleaned;
 use super::{
-    Change, Failure, LOCAL, LifecycleError, NameError, Plan, References, Snapshot, Store, Transaction, Undo,
-    Verb,
+    Change, Detail, Failure, LOCAL, LifecycleError, NameError, Plan, References, Snapshot, StepWatcher,
+    Store, TrackerUse, Transaction, Undo, Verb,
 };
 
 /// A cluster that is ready to be taken out.
@@ -51,25 +55,15 @@ impl Detach {
             Some(client) => References::find(client, name).await,
             None => References::default(),
         };
-        let mut changes: Vec<_> = references
-            .trackers
-            .iter()
-            .map(|tracker| Change {
-                verb: Verb::Replace,
-                object: format!(
-                    "ResourceTracker {}, without its {} resources in {name}",
-                    tracker.name, tracker.resources
-                ),
-                details: Vec::new(),
-            })
-            .collect();
-        changes.push(Change::of(store.place(name), before.cluster(), None));
+        let mut changes: Vec<_> = references.trackers.iter().map(|tracker| cleaning(tracker, name)).collect();
+        changes.push(Change::of(store.place(name), store.side(), before.cluster(), None));
         let mut plan = Plan::new(name, changes);
         plan.notes.clone_from(&references.notes);
         let named = references.applications.iter();
         plan.notes.extend(
             named.map(|application| format!("Application {application} names the cluster in a policy")),
         );
+        plan.notes.extend(before.cluster().and_then(note_account));
         Ok(Self { before, references, hub: hub.cloned(), plan })
     }
 
@@ -96,6 +90,20 @@ impl Detach {
         force: bool,
         stop: &CancellationToken,
     ) -> Result<Detached, Failure> {
+        self.commit_with(store, force, stop, &|_| ()).await
+    }
+
+    /// As [`Detach::commit`], and tells `watcher` each step.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn commit_with(
+        self,
+        store: &Store,
+        force: bool,
+        stop: &CancellationToken,
+        watcher: StepWatcher<'_>,
+    ) -> Result<Detached, Failure> {
         let Self { before, references, hub, plan } = self;
         if !force && !references.applications.is_empty() {
             return Err(Failure {
@@ -103,8 +111,8 @@ impl Detach {
                 undo: Undo::Untouched,
             });
         }
-        let mut transaction = Transaction::new(store);
-        let mut cleaned = hub.as_ref().map(Cleaned::new);
+        let mut transaction = Transaction::watched(store, watcher);
+        let mut cleaned = hub.as_ref().map(|hub| Cleaned::new(hub, Steps::new(watcher)));
         let outcome = async {
             for tracker in &references.trackers {
                 running(stop)?;
@@ -136,6 +144,25 @@ impl Detach {
 
 fn running(stop: &CancellationToken) -> Result<(), LifecycleError> {
     if stop.is_cancelled() { Err(LifecycleError::Interrupted) } else { Ok(()) }
+}
+
+fn cleaning(tracker: &TrackerUse, cluster: &str) -> Change {
+    let resources = Detail {
+        what: format!("resources in {cluster}"),
+        before: Some(tracker.resources.to_string()),
+        after: Some("0".to_owned()),
+    };
+    let object = format!("ResourceTracker {}", tracker.name);
+    Change { details: vec![resources], ..Change::plain(Verb::Replace, object, Some(Side::Hub)) }
+}
+
+/// What joining has made in the cluster outlives its Secret.
+fn note_account(secret: &Secret) -> Option<String> {
+    let account = secret.metadata.annotations.as_ref()?.get(ANNOTATION_SERVICE_ACCOUNT)?;
+    Some(format!(
+        "service account {} stays on the cluster with its rights; remove it there if nobody else uses it",
+        account.escape_debug()
+    ))
 }
 
 /// One failure of both undoings.

@@ -74,22 +74,6 @@ impl Gateway {
         )
     }
 
-    /// Whether the cluster, which it knows by now, answers through it; makes a namespace there.
-    ///
-    /// # Errors
-    /// [`LifecycleError::Gateway`].
-    pub(super) async fn check(
-        &self,
-        name: &str,
-        namespace: Option<&str>,
-    ) -> Result<NamespaceOutcome, LifecycleError> {
-        self.until_it_answers(name).await?;
-        match namespace {
-            Some(namespace) => self.ensure_namespace(name, namespace).await,
-            None => Ok(NamespaceOutcome::NotAsked),
-        }
-    }
-
     /// Waits until it knows the cluster as it was written: a gateway learns of a Secret by its watch.
     ///
     /// # Errors
@@ -154,7 +138,11 @@ impl Gateway {
         }
     }
 
-    async fn ensure_namespace(
+    /// Makes a namespace in the cluster, unless it is there.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Gateway`].
+    pub(super) async fn ensure_namespace(
         &self,
         name: &str,
         namespace: &str,

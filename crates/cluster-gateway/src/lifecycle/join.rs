@@ -2,27 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use cluster_gateway_client::v1alpha1::{
-    ANNOTATION_INSECURE, ANNOTATION_SERVICE_ACCOUNT, ANNOTATION_TLS_SERVER_NAME, ANNOTATION_TOKEN_ENDS,
-    ANNOTATION_TOKEN_ISSUED, CredentialType, LABEL_CREDENTIAL_TYPE, LABEL_ENDPOINT_TYPE,
-};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::Serialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
-use super::gateway::Shown;
-use super::preflight::{ANNOTATION_VERSION, member_version};
-use super::rotate::undo_account;
+use super::ocm::Side;
+use super::preflight::ANNOTATION_VERSION;
 use super::{
-    AccountRequest, Change, ClusterVersion, Failure, Gateway, KubeconfigSource, LifecycleError, Member,
-    NamespaceOutcome, Plan, Snapshot, Store, Transaction, Verb,
+    AccountRequest, Change, ClusterVersion, CredentialOutlook, Detail, KubeconfigSource, LifecycleError,
+    NamespaceOutcome, Plan, Snapshot, Store, Verb,
 };
-use crate::diagnosis::{Depth, diagnose};
-use crate::registry::{ClusterPolicy, Entry};
+use crate::diagnosis::Watcher;
+use crate::registry::ClusterPolicy;
 
+mod keep;
+mod look;
 mod request;
+mod write;
+
+use look::Looked;
+pub use write::Committed;
 
 /// Which cluster to make known, and how.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub struct Join {
     secret: Secret,
     before: Snapshot,
     plan: Plan,
+    /// The credential that it brings along.
+    credential: CredentialOutlook,
     namespace: Option<String>,
     version: Option<ClusterVersion>,
     account: Option<Account>,
@@ -100,50 +104,27 @@ impl Join {
         request: &JoinRequest,
         stop: &CancellationToken,
     ) -> Result<Self, LifecycleError> {
-        let looked = stop.run_until_cancelled(Self::look(store, policy, request)).await;
-        looked.unwrap_or(Err(LifecycleError::Interrupted))
+        let looked = stop.run_until_cancelled(Box::pin(Looked::at(store, policy, request, &|_| ()))).await;
+        let Looked { join, obstacle } = looked.unwrap_or(Err(LifecycleError::Interrupted))?;
+        obstacle.map_or(Ok(join), Err)
     }
 
-    async fn look(
+    /// What [`Join::prepare`] would come to, also where it would fail: what is in the way of joining is a failed finding, of which
+    /// `watcher` is told like of all others, and the plan is what can be known without it. A name that is taken fails
+    /// [`Hop::Secret`](crate::diagnosis::Hop::Secret).
+    ///
+    /// # Errors
+    /// [`LifecycleError`], if what is asked for is no join at all: the kubeconfig, the name or a label cannot be understood, or
+    /// the clusters cannot be read; [`LifecycleError::Interrupted`] as soon as `stop` is cancelled.
+    pub async fn survey(
         store: &Store,
         policy: &ClusterPolicy,
         request: &JoinRequest,
-    ) -> Result<Self, LifecycleError> {
-        let member =
-            request.kubeconfig.member(request.context.as_deref()).map_err(LifecycleError::Kubeconfig)?;
-        let name = request.name.clone().or_else(|| member.name.clone());
-        let name =
-            name.ok_or_else(|| LifecycleError::Invalid("the cluster needs a name: --name".to_owned()))?;
-        store.check_name(&name)?;
-        let Member { mut secret, notes, .. } = member;
-        request.complete(&name, &mut secret)?;
-        // Before the cluster is looked at, so that it is not asked in vain.
-        let before = store.snapshot(&name).await?;
-        request.may_take(store, &name, &before)?;
-        let mut plan = Plan { notes, ..Plan::new(&name, Vec::new()) };
-        let mut version = None;
-        if request.preflight {
-            let entry = Entry::from(secret.clone());
-            let diagnosis = diagnose(entry.clone(), policy, &Depth::default()).await;
-            if diagnosis.failed().is_some() {
-                return Err(LifecycleError::Preflight(Box::new(diagnosis)));
-            }
-            plan.preflight = Some(diagnosis);
-            version = member_version(entry, policy).await;
-        }
-        let account = request.account(&secret, store, policy, &mut plan.notes).await?;
-        match &account {
-            Some(account) => account.announce(&mut secret),
-            None => note_program(&secret, &mut plan.notes),
-        }
-        keep(&mut secret, before.cluster());
-        if let Some(json) = version.as_ref().and_then(|version| serde_json::to_string(version).ok()) {
-            secret.metadata.annotations.get_or_insert_default().insert(ANNOTATION_VERSION.to_owned(), json);
-        }
-        let namespace = request.create_namespace.clone().filter(|namespace| !namespace.is_empty());
-        let mut join = Self { secret, before, plan, namespace, version, account };
-        join.replan(store);
-        Ok(join)
+        stop: &CancellationToken,
+        watcher: Watcher<'_>,
+    ) -> Result<Plan, LifecycleError> {
+        let looked = stop.run_until_cancelled(Box::pin(Looked::at(store, policy, request, watcher))).await;
+        looked.unwrap_or(Err(LifecycleError::Interrupted)).map(|looked| looked.join.plan)
     }
 
     /// What would be written.
@@ -164,137 +145,53 @@ impl Join {
         self.replan(store);
     }
 
+    /// The cluster that would be replaced, as it is now.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Secret> {
+        self.before.cluster()
+    }
+
     fn replan(&mut self, store: &Store) {
         let cluster = &self.plan.cluster;
-        let mut changes: Vec<_> = self.account.iter().flat_map(|account| account.changes(cluster)).collect();
-        changes.push(Change::of(store.place(cluster), self.before.cluster(), Some(&self.secret)));
+        let mut changes: Vec<_> = self.account.iter().flat_map(Account::changes).collect();
+        let (place, side) = (store.place(cluster), store.side());
+        let mut secret = Change::of(place, side, self.before.cluster(), Some(&self.secret));
+        if self.account.is_some() {
+            secret
+                .details
+                .push(Detail { after: Some("made on joining".to_owned()), ..Detail::only("data token") });
+        }
+        changes.push(secret);
         if let Some(namespace) = &self.namespace {
-            let object = format!("Namespace {namespace} in {}, if it is not there", self.plan.cluster);
-            changes.push(Change { verb: Verb::Create, object, details: Vec::new() });
+            let details = vec![Detail::only("if it is not there")];
+            let object = format!("Namespace {namespace}");
+            changes.push(Change { details, ..Change::plain(Verb::Create, object, Some(Side::Member)) });
         }
         self.plan.changes = changes;
+        self.plan.credential =
+            Some(self.account.as_ref().map_or_else(|| self.credential.clone(), Account::outlook));
+        self.seal();
     }
 
-    /// Writes it, and sees that the cluster answers through `gateway` (`None`: that is not looked at). If anything fails, or
-    /// `stop` is cancelled, everything is put back.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn commit(
-        mut self,
-        store: &Store,
-        gateway: Option<&Gateway>,
-        stop: &CancellationToken,
-    ) -> Result<Joined, Failure> {
-        let mut transaction = Transaction::new(store);
-        let mut account = self.account.take();
-        let outcome = self.write(&mut transaction, account.as_mut(), gateway, stop).await;
-        undo_account(account, transaction.end(outcome).await).await
-    }
-
-    async fn write(
-        self,
-        transaction: &mut Transaction<'_>,
-        mut account: Option<&mut Account>,
-        gateway: Option<&Gateway>,
-        stop: &CancellationToken,
-    ) -> Result<Joined, LifecycleError> {
-        let Self { mut secret, before, plan, namespace, version, .. } = self;
-        if let Some(account) = account.as_deref_mut() {
-            let made = stop.run_until_cancelled(account.make(&mut secret)).await;
-            made.unwrap_or(Err(LifecycleError::Interrupted))?;
-        }
-        let shown = match gateway {
-            Some(gateway) => gateway.shown(&plan.cluster).await,
-            None => Shown::default(),
-        };
-        if stop.is_cancelled() {
-            return Err(LifecycleError::Interrupted);
-        }
-        let replaced = before.cluster().is_some();
-        // A write that has begun is waited for: only so it is known what there is to be put back.
-        let written = match before.cluster() {
-            Some(former) => {
-                let metadata = &mut secret.metadata;
-                metadata.resource_version.clone_from(&former.metadata.resource_version);
-                metadata.uid.clone_from(&former.metadata.uid);
-                transaction.replace(before, &secret).await?
-            }
-            None => transaction.create(before, &secret).await?,
-        };
-        let mut joined = Joined::of(&plan.cluster, &secret, replaced, version);
-        if let Some(gateway) = gateway {
-            let check = async {
-                gateway.until_known(&plan.cluster, &written, &shown).await?;
-                if let Some(account) = account {
-                    account.settle(gateway, &plan.cluster).await?;
-                }
-                gateway.check(&plan.cluster, namespace.as_deref()).await
-            };
-            let checked = stop.run_until_cancelled(check).await;
-            joined.namespace = checked.unwrap_or(Err(LifecycleError::Interrupted))?;
-            joined.answers = true;
-        }
-        if stop.is_cancelled() && gateway.is_none() {
-            return Err(LifecycleError::Interrupted);
-        }
-        Ok(joined)
-    }
-}
-
-impl Joined {
-    fn of(cluster: &str, secret: &Secret, replaced: bool, version: Option<ClusterVersion>) -> Self {
-        let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_CREDENTIAL_TYPE));
-        Self {
-            cluster: cluster.to_owned(),
-            endpoint: text(secret, "endpoint"),
-            credential_type: label.cloned().unwrap_or_default(),
-            service_account: secret
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(ANNOTATION_SERVICE_ACCOUNT).cloned()),
-            replaced,
-            answers: false,
-            namespace: NamespaceOutcome::NotAsked,
-            version,
-        }
-    }
-}
-
-/// Keeps what people have said of the cluster that is replaced: labels, rules, names. What was said of its way and its state
-/// goes with them.
-fn keep(secret: &mut Secret, former: Option<&Secret>) {
-    let Some(former) = former else { return };
-    let stale = |key: &str| {
-        let group = cluster_gateway_client::group!();
-        [ANNOTATION_INSECURE, ANNOTATION_TLS_SERVER_NAME, ANNOTATION_VERSION, LABEL_ENDPOINT_TYPE]
-            .contains(&key)
-            || [ANNOTATION_SERVICE_ACCOUNT, ANNOTATION_TOKEN_ISSUED, ANNOTATION_TOKEN_ENDS].contains(&key)
-            || key.strip_prefix("status.").is_some_and(|rest| rest.starts_with(group))
-            || key.starts_with("kubectl.kubernetes.io/")
-    };
-    let metadata = &mut secret.metadata;
-    for (key, value) in former.metadata.labels.iter().flatten().filter(|(key, _)| !stale(key)) {
-        metadata.labels.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
-    }
-    for (key, value) in former.metadata.annotations.iter().flatten().filter(|(key, _)| !stale(key)) {
-        metadata.annotations.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
-    }
-}
-
-/// A program that gives the credential here must be there, and allowed, where the gateway runs.
-fn note_program(secret: &Secret, notes: &mut Vec<String>) {
-    let dynamic = secret.metadata.labels.as_ref().is_some_and(|labels| {
-        labels.get(LABEL_CREDENTIAL_TYPE).map(String::as_str) == Some(CredentialType::Dynamic.as_str())
-    });
-    if dynamic {
-        let exec: serde_json::Value = serde_json::from_str(&text(secret, "exec")).unwrap_or_default();
-        notes.push(format!(
-            "the credential comes from the program \"{}\", which the gateway runs itself: it must be installed there and allowed \
-             with --allow-exec-credential-command",
-            exec["command"].as_str().unwrap_or_default().escape_debug().take(200).collect::<String>()
-        ));
+    fn seal(&mut self) {
+        let metadata = &self.secret.metadata;
+        let annotations: BTreeMap<_, _> =
+            metadata.annotations.iter().flatten().filter(|(key, _)| *key != ANNOTATION_VERSION).collect();
+        // Of the one that is replaced: that it is still the same cluster.
+        let before = self.replaces().map(|before| {
+            json!({
+                "uid": before.metadata.uid,
+                "endpoint": before.data.as_ref().and_then(|data| data.get("endpoint")),
+            })
+        });
+        let written = json!({
+            "labels": metadata.labels,
+            "annotations": annotations,
+            "data": self.secret.data,
+            "account": self.account.as_ref().map(Account::asked),
+            "before": before,
+        });
+        self.plan.seal(&written);
     }
 }
 

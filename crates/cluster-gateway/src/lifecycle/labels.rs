@@ -43,15 +43,30 @@ pub fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, LabelError> 
     let mut labels = BTreeMap::new();
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or_else(|| LabelError::NoPair(shown(pair)))?;
-        check_label_key(key)?;
-        if !value.is_empty() && !is_word(value) {
-            return Err(LabelError::Value { key: key.to_owned(), value: shown(value) });
-        }
+        check_label(key, value)?;
         if labels.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(LabelError::Twice(key.to_owned()));
         }
     }
     Ok(labels)
+}
+
+/// Checks a label that people may set.
+///
+/// # Errors
+/// [`LabelError`].
+pub fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
+    check_label_key(key)?;
+    if value.is_empty() || is_word(value) {
+        return Ok(());
+    }
+    Err(LabelError::Value { key: key.to_owned(), value: shown(value) })
+}
+
+/// Whether a label is one of this API's own, which decide what a Secret means.
+pub(super) fn is_own_label(key: &str) -> bool {
+    let group = |key: &str| key.split_once('/').map(|(group, _)| group.to_owned());
+    group(key).is_some_and(|found| Some(found) == group(LABEL_CREDENTIAL_TYPE))
 }
 
 /// Checks the key of a label that people may set.
@@ -63,9 +78,7 @@ pub fn check_label_key(key: &str) -> Result<(), LabelError> {
     if !is_word(name) || prefix.is_some_and(|prefix| !is_subdomain(prefix)) {
         return Err(LabelError::Key(shown(key)));
     }
-    // All of this API's labels decide what a Secret means.
-    let own = LABEL_CREDENTIAL_TYPE.split_once('/').map(|(group, _)| group);
-    if prefix.is_some() && prefix == own { Err(LabelError::Reserved(key.to_owned())) } else { Ok(()) }
+    if is_own_label(key) { Err(LabelError::Reserved(key.to_owned())) } else { Ok(()) }
 }
 
 fn is_word(text: &str) -> bool {

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use super::CredentialOutlook;
+use super::ocm::Side;
 use crate::diagnosis::Diagnosis;
 
 /// Characters of a value that are shown.
@@ -25,6 +28,13 @@ pub struct Plan {
     /// What was found on the way to the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Diagnosis>,
+    /// `sha256:` and 64 hexadecimal digits over everything that would be written, without what is new each time (tokens,
+    /// times) or only seen (the member's version): equal plans have equal ones. `None`: nobody asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The credential that the cluster would have then, where the plan is about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialOutlook>,
 }
 
 /// What would happen to one object.
@@ -35,6 +45,9 @@ pub struct Change {
     pub verb: Verb,
     /// With which object: `Secret vela-system/edge`.
     pub object: String,
+    /// At which end. `None`: there are no two, as in the directory of a standalone server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
     /// What of it would be another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
@@ -55,7 +68,7 @@ pub enum Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Detail {
-    /// Which: `label region`, `data token`.
+    /// Which: `label region`, `data token`. Without values it says something of the whole.
     pub what: String,
     /// What it is now; `None`: it is not there. Of what may be secret, only its size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,13 +82,38 @@ impl Plan {
     /// A plan of these changes.
     #[must_use]
     pub fn new(cluster: &str, changes: Vec<Change>) -> Self {
-        Self { cluster: cluster.to_owned(), changes, notes: Vec::new(), preflight: None }
+        Self {
+            cluster: cluster.to_owned(),
+            changes,
+            notes: Vec::new(),
+            preflight: None,
+            digest: None,
+            credential: None,
+        }
+    }
+
+    /// Sets the digest; `written` is what the changes do not show. It may hold key material.
+    pub(super) fn seal(&mut self, written: &serde_json::Value) {
+        let changes: Vec<_> =
+            self.changes.iter().map(|change| (change.verb, &change.object, change.side)).collect();
+        let all = serde_json::json!({ "cluster": self.cluster, "changes": changes, "written": written });
+        let digits: String =
+            Sha256::digest(all.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.digest = Some(format!("sha256:{digits}"));
     }
 
     /// Whether something that is there would be replaced or deleted.
     #[must_use]
     pub fn destroys(&self) -> bool {
         self.changes.iter().any(|change| change.verb != Verb::Create)
+    }
+}
+
+impl Detail {
+    /// What has no values.
+    #[must_use]
+    pub fn only(what: &str) -> Self {
+        Self { what: what.to_owned(), before: None, after: None }
     }
 }
 
@@ -89,12 +127,27 @@ impl Verb {
             Self::Delete => "delete",
         }
     }
+
+    /// At the beginning of a step's words.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Create => "Create",
+            Self::Replace => "Replace",
+            Self::Delete => "Delete",
+        }
+    }
 }
 
 impl Change {
+    /// A change of which there is no more to say.
+    #[must_use]
+    pub fn plain(verb: Verb, object: String, side: Option<Side>) -> Self {
+        Self { verb, object, side, details: Vec::new() }
+    }
+
     /// What becomes of a Secret.
     #[must_use]
-    pub fn of(object: String, before: Option<&Secret>, after: Option<&Secret>) -> Self {
+    pub fn of(object: String, side: Option<Side>, before: Option<&Secret>, after: Option<&Secret>) -> Self {
         let verb = match (before, after) {
             (None, _) => Verb::Create,
             (Some(_), Some(_)) => Verb::Replace,
@@ -114,7 +167,7 @@ impl Change {
             );
             compare(&mut details, "data", [before.map(data), after.map(data)], datum);
         }
-        Self { verb, object, details }
+        Self { verb, object, side, details }
     }
 }
 
@@ -178,7 +231,7 @@ mod tests {
         let before =
             secret(&[("a", "1"), ("b", "2")], &[applied], &[("endpoint", "https://h"), ("token", "sesame")]);
         let after = secret(&[("a", "1"), ("c", "3")], &[], &[("endpoint", "https://i"), ("token", "SESAME")]);
-        let change = Change::of("Secret ns/x".to_owned(), Some(&before), Some(&after));
+        let change = Change::of("Secret ns/x".to_owned(), Some(Side::Hub), Some(&before), Some(&after));
         assert_eq!(change.verb, Verb::Replace);
         let lines: Vec<_> = change
             .details
@@ -195,9 +248,9 @@ mod tests {
                 ("data token", Some("6 bytes"), Some("6 bytes, another one")),
             ]
         );
-        let made = Change::of(String::new(), None, Some(&before));
+        let made = Change::of(String::new(), None, None, Some(&before));
         assert_eq!((made.verb, made.details.len()), (Verb::Create, 5));
-        let gone = Change::of(String::new(), Some(&before), None);
+        let gone = Change::of(String::new(), None, Some(&before), None);
         assert_eq!((gone.verb, gone.details.len()), (Verb::Delete, 0));
         for change in [change, made, gone] {
             let text = serde_json::to_string(&Plan::new("x", vec![change])).unwrap();

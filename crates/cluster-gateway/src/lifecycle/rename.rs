@@ -75,8 +75,8 @@ impl Rename {
         metadata.name = Some(to.to_owned());
         (metadata.uid, metadata.resource_version) = (None, None);
         let changes = vec![
-            Change::of(store.place(to), None, Some(&secret)),
-            Change::of(store.place(from), old.cluster(), None),
+            Change::of(store.place(to), store.side(), None, Some(&secret)),
+            Change::of(store.place(from), store.side(), old.cluster(), None),
         ];
         let mut plan = Plan::new(to, changes);
         plan.notes.clone_from(&references.notes);

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{Account, credential, forget_credential, kind, put_token};
 use super::gateway::Shown;
+use super::step::Steps;
 use super::{
-    AccountRequest, Change, Failure, Gateway, KubeconfigSource, LifecycleError, Member, Plan, Snapshot,
-    Store, Transaction, Undo,
+    AccountRequest, Change, CredentialOutlook, Failure, Gateway, KubeconfigSource, LifecycleError, Member,
+    Plan, Snapshot, Store, Transaction, Undo,
 };
 use crate::diagnosis::{Depth, diagnose};
 use crate::registry::{ClusterPolicy, Entry};
@@ -118,8 +119,12 @@ impl Rotate {
             plan.preflight = Some(diagnosis);
         }
         note_account_left(&former, &secret, account.is_some(), &mut plan.notes);
-        plan.changes = account.iter().flat_map(|account| account.changes(name)).collect();
-        plan.changes.push(Change::of(store.place(name), Some(&former), Some(&secret)));
+        plan.credential = Some(match &account {
+            Some(account) => account.outlook(),
+            None => CredentialOutlook::of(&policy.read(Entry::from(secret.clone()), None)),
+        });
+        plan.changes = account.iter().flat_map(|account| account.changes()).collect();
+        plan.changes.push(Change::of(store.place(name), store.side(), Some(&former), Some(&secret)));
         Ok(Self { secret, before, plan, account })
     }
 
@@ -144,7 +149,7 @@ impl Rotate {
         let mut transaction = Transaction::new(store);
         let outcome = self.write(&mut transaction, account.as_mut(), gateway, stop).await;
         let ended = transaction.end(outcome).await;
-        undo_account(account, ended).await
+        undo_account(account, ended, Steps::untold()).await
     }
 
     async fn write(
@@ -157,7 +162,7 @@ impl Rotate {
         let Self { mut secret, before, plan, .. } = self;
         let name = plan.cluster;
         if let Some(account) = account.as_deref_mut() {
-            let made = stop.run_until_cancelled(account.make(&mut secret)).await;
+            let made = stop.run_until_cancelled(account.make(&mut secret, Steps::untold())).await;
             made.unwrap_or(Err(LifecycleError::Interrupted))?;
         }
         let shown = match gateway {
@@ -191,19 +196,25 @@ impl Rotate {
 pub(super) async fn undo_account<T>(
     account: Option<Account>,
     ended: Result<T, Failure>,
+    steps: Steps<'_>,
 ) -> Result<T, Failure> {
     let mut failure = match ended {
         Ok(done) => return Ok(done),
         Err(failure) => failure,
     };
     let Some(mut account) = account.filter(Account::has_changed_something) else { return Err(failure) };
-    let left = account.undo().await;
-    failure.undo = match (failure.undo, left.is_empty()) {
+    let left = account.undo(steps).await;
+    failure.undo = both(failure.undo, left);
+    Err(failure)
+}
+
+/// What has become of both ends; `left` is what could not be taken back in the cluster.
+pub(super) fn both(undo: Undo, left: Vec<String>) -> Undo {
+    match (undo, left.is_empty()) {
         (Undo::Untouched | Undo::Restored, true) => Undo::Restored,
         (Undo::Untouched | Undo::Restored, false) => Undo::Incomplete(left),
         (Undo::Incomplete(before), _) => Undo::Incomplete(before.into_iter().chain(left).collect()),
-    };
-    Err(failure)
+    }
 }
 
 /// Asks for a new token with the present one.

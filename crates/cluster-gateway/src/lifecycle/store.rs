@@ -6,6 +6,7 @@ use cluster_gateway_client::v1alpha1::LABEL_CREDENTIAL_TYPE;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 
+use super::ocm::Side;
 use crate::registry::Entry;
 
 mod directory;
@@ -61,6 +62,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Nothing stands there.
+    pub(super) fn nothing(name: &str) -> Self {
+        Self { name: name.to_owned(), entry: None, file: None }
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -105,6 +111,15 @@ impl Store {
         match self {
             Self::Hub(hub) => format!("Secret {}/{name}", hub.namespace()),
             Self::Directory(directory) => format!("{}/{name}.yaml", directory.path().display()),
+        }
+    }
+
+    /// At which end that is, if there are two.
+    #[must_use]
+    pub fn side(&self) -> Option<Side> {
+        match self {
+            Self::Hub(_) => Some(Side::Hub),
+            Self::Directory(_) => None,
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::TrackerUse;
 use super::references::resource;
+use super::step::Steps;
 use crate::hub::{CallError, call};
 
 /// Bytes of a ResourceTracker when it is unpacked, at most.
@@ -64,8 +65,9 @@ impl Tracked {
 }
 
 /// ResourceTrackers from which a cluster has been taken out.
-pub(super) struct Cleaned {
+pub(super) struct Cleaned<'w> {
     api: Api<DynamicObject>,
+    steps: Steps<'w>,
     done: Vec<Written>,
 }
 
@@ -75,14 +77,19 @@ struct Written {
     after: DynamicObject,
 }
 
-impl Cleaned {
-    pub(super) fn new(client: &Client) -> Self {
+impl<'w> Cleaned<'w> {
+    pub(super) fn new(client: &Client, steps: Steps<'w>) -> Self {
         let api = Api::all_with(client.clone(), &resource("ResourceTracker", "resourcetrackers"));
-        Self { api, done: Vec::new() }
+        Self { api, steps, done: Vec::new() }
     }
 
     /// Takes the cluster out of a tracker. One that is gone meanwhile needs nothing.
     pub(super) async fn clean(&mut self, tracker: &TrackerUse, cluster: &str) -> Result<(), String> {
+        let step = format!("Replace ResourceTracker {}", tracker.name);
+        self.steps.make(step, Box::pin(self.take_out(tracker, cluster))).await
+    }
+
+    async fn take_out(&mut self, tracker: &TrackerUse, cluster: &str) -> Result<(), String> {
         let failed = |why: &dyn std::fmt::Display| format!("ResourceTracker {}: {why}", tracker.name);
         let (before, mut after) = (tracker.object.clone(), tracker.object.clone());
         Tracked::read(&before)
@@ -108,11 +115,11 @@ impl Cleaned {
     pub(super) async fn undo(self) -> Vec<String> {
         let mut left = Vec::new();
         for written in &self.done {
-            if let Err(why) = self.put_back(written).await {
-                left.push(format!(
-                    "ResourceTracker {}: {why}",
-                    written.before.metadata.name.as_deref().unwrap_or_default()
-                ));
+            let object =
+                format!("ResourceTracker {}", written.before.metadata.name.as_deref().unwrap_or_default());
+            let step = format!("Put {object} back as it was");
+            if let Err(why) = self.steps.make(step, self.put_back(written)).await {
+                left.push(format!("{object}: {why}"));
             }
         }
         left

@@ -2,11 +2,13 @@
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Failure, LifecycleError, Snapshot, Store, StoreError, Undo};
+use super::step::Steps;
+use super::{Failure, LifecycleError, Snapshot, StepWatcher, Store, StoreError, Undo, Verb};
 
 /// Writes to a store that can be taken back. Dropping it keeps them.
 pub struct Transaction<'s> {
     store: &'s Store,
+    steps: Steps<'s>,
     done: Vec<Done>,
 }
 
@@ -28,7 +30,22 @@ impl<'s> Transaction<'s> {
     /// Nothing has been written yet.
     #[must_use]
     pub fn new(store: &'s Store) -> Self {
-        Self { store, done: Vec::new() }
+        Self { store, steps: Steps::untold(), done: Vec::new() }
+    }
+
+    /// The same, with somebody who is told of each write, and of each that is taken back.
+    #[must_use]
+    pub fn watched(store: &'s Store, watcher: StepWatcher<'s>) -> Self {
+        Self { steps: Steps::new(watcher), ..Self::new(store) }
+    }
+
+    /// Where it writes.
+    pub(super) fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    fn step(&self, verb: Verb, name: &str) -> String {
+        format!("{} {}", verb.title(), self.store.place(name))
     }
 
     /// Writes a new cluster where `before` says that there was none.
@@ -36,7 +53,8 @@ impl<'s> Transaction<'s> {
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&mut self, before: Snapshot, secret: &Secret) -> Result<Secret, StoreError> {
-        let answer = self.store.create(secret).await;
+        let step = self.step(Verb::Create, before.name());
+        let answer = self.steps.make(step, Box::pin(self.store.create(secret))).await;
         self.note(before, Some(secret), &answer);
         answer
     }
@@ -46,7 +64,8 @@ impl<'s> Transaction<'s> {
     /// # Errors
     /// [`StoreError`].
     pub async fn replace(&mut self, before: Snapshot, secret: &Secret) -> Result<Secret, StoreError> {
-        let answer = self.store.replace(secret).await;
+        let step = self.step(Verb::Replace, before.name());
+        let answer = self.steps.make(step, Box::pin(self.store.replace(secret))).await;
         self.note(before, Some(secret), &answer);
         answer
     }
@@ -57,7 +76,8 @@ impl<'s> Transaction<'s> {
     /// [`StoreError`].
     pub async fn delete(&mut self, before: Snapshot) -> Result<(), StoreError> {
         let secret = before.entry().map(|entry| entry.secret.clone()).unwrap_or_default();
-        let answer = self.store.delete(&secret).await;
+        let step = self.step(Verb::Delete, before.name());
+        let answer = self.steps.make(step, Box::pin(self.store.delete(&secret))).await;
         match &answer {
             Ok(()) | Err(StoreError::Unreachable(_)) => self.done.push(Done { before, written: None }),
             Err(_) => {}
@@ -82,8 +102,14 @@ impl<'s> Transaction<'s> {
         }
         let mut left = Vec::new();
         for Done { before, written } in self.done.into_iter().rev() {
-            if let Err(error) = self.store.restore(&before, written.as_ref()).await {
-                left.push(format!("{}: {error}", self.store.place(before.name())));
+            let place = self.store.place(before.name());
+            let step = match before.entry() {
+                Some(_) => format!("Put {place} back as it was"),
+                None => format!("Remove {place} again"),
+            };
+            let restored = self.steps.make(step, Box::pin(self.store.restore(&before, written.as_ref())));
+            if let Err(error) = restored.await {
+                left.push(format!("{place}: {error}"));
             }
         }
         if left.is_empty() { Undo::Restored } else { Undo::Incomplete(left) }

@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use http::Uri;
 
 use super::caller::identify;
-use super::{Code, Manage, Refusal};
+use super::{Code, Manage, Refusal, pages};
 
 /// All routes.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
@@ -15,7 +15,7 @@ pub(super) fn router(manage: &Arc<Manage>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(manage), identify));
-    Router::new().nest("/api", api).with_state(Arc::clone(manage))
+    Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))
 }
 
 async fn unknown(uri: Uri) -> Refusal {

@@ -146,7 +146,8 @@ impl Followed {
         config: &Config,
         registry: &Arc<Registry>,
     ) {
-        let recorded = config.gates.healthiness_check && !config.health.interval.is_zero();
+        let recorded =
+            config.serves_gateway && config.gates.healthiness_check && !config.health.interval.is_zero();
         let recorder = match self {
             Self::Hub { hub, secrets, .. } if recorded => {
                 let namespace = own_namespace(hub, secrets);

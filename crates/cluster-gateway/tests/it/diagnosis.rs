@@ -1,6 +1,7 @@
 //! Members with one thing wrong each: which hop says so, and what it tells to do.
 
 mod served;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -2,7 +2,9 @@
 
 mod detach;
 mod join;
+mod metadata;
 mod rename;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::super::target::Target;
 use super::DetachOptions;
 use crate::hub::{Operator, OperatorConfig};
 use crate::lifecycle::ocm::{self, OcmDetach, OcmDetached, PATIENCE};
-use crate::lifecycle::{Change, Plan, References, Verb, is_cluster};
+use crate::lifecycle::{Change, Detail, Plan, References, Side, Verb, is_cluster};
 
 /// Detaches the cluster if OCM manages it. `None`: it does not, or a Secret of its name is to be detached as well. Whoever ends
 /// it half-way goes on by doing it again.
@@ -57,14 +57,16 @@ async fn plan(hub: &Client, options: &DetachOptions) -> anyhow::Result<Plan> {
             "{name} is still in use: Applications name it in a policy: {named}; change them first, or use --force"
         );
     }
-    let delete = |object: String| Change { verb: Verb::Delete, object, details: Vec::new() };
+    let delete = |object: String, side| Change::plain(Verb::Delete, object, Some(side));
     let mut changes = Vec::new();
     if options.kubeconfig_path.is_some() {
-        changes.push(delete(
-            "Klusterlet klusterlet at the member, and what joining has installed there".to_owned(),
-        ));
+        let installed = Detail::only("with what joining has installed there");
+        changes.push(Change {
+            details: vec![installed],
+            ..delete("Klusterlet klusterlet".to_owned(), Side::Member)
+        });
     }
-    changes.push(delete(format!("ManagedCluster {name} at the hub")));
+    changes.push(delete(format!("ManagedCluster {name}"), Side::Hub));
     let mut plan = Plan::new(name, changes);
     plan.notes = references.notes;
     Ok(plan)

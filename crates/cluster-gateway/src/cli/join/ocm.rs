@@ -17,7 +17,7 @@ use crate::hub::Operator;
 use crate::lifecycle::ocm::{
     self, Action, HubAddress, Images, OcmJoined, OcmPlan, OcmRequest, Server, Sides,
 };
-use crate::lifecycle::{Change, LOCAL, Plan, Verb, is_cluster, parse_labels};
+use crate::lifecycle::{Change, Detail, LOCAL, Plan, Verb, is_cluster, parse_labels};
 use crate::registry;
 
 /// Size of a kubeconfig, in bytes, from which on it is refused.
@@ -165,10 +165,12 @@ fn in_words(plan: &OcmPlan) -> Plan {
         };
         let namespace =
             object.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        let what =
-            if object.action == Action::Accept { ", which the agent makes: it is accepted" } else { "" };
-        let object = format!("{} {namespace}{} at {}{what}", object.kind, object.name, object.side.as_str());
-        Some(Change { verb, object, details: Vec::new() })
+        let details = match object.action {
+            Action::Accept => vec![Detail::only("which the agent makes: it is accepted")],
+            Action::Keep | Action::Create | Action::Replace => Vec::new(),
+        };
+        let words = format!("{} {namespace}{}", object.kind, object.name);
+        Some(Change { details, ..Change::plain(verb, words, Some(object.side)) })
     };
     let mut text = Plan::new(&plan.cluster, plan.objects.iter().filter_map(change).collect());
     text.notes.push(

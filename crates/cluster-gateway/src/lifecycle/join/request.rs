@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::JoinRequest;
 use crate::lifecycle::account::{Account, AccountChoice};
-use crate::lifecycle::change::check_alias;
-use crate::lifecycle::{LifecycleError, Snapshot, Store, check_label_key, is_cluster};
+use crate::lifecycle::change::{check_alias, check_labels};
+use crate::lifecycle::{LifecycleError, Snapshot, Store, is_cluster};
 use crate::registry::ClusterPolicy;
 
 /// Bytes that a Secret may hold.
@@ -32,8 +32,8 @@ impl JoinRequest {
         if annotations.get(ANNOTATION_ALIAS).is_some_and(|alias| alias.is_empty() || alias == name) {
             annotations.remove(ANNOTATION_ALIAS);
         }
+        check_labels(&self.labels)?;
         for (key, value) in &self.labels {
-            check_label_key(key)?;
             metadata.labels.get_or_insert_default().insert(key.clone(), value.clone());
         }
         secret.type_ = Some("Opaque".to_owned());

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Hub, SECRETS};
 use crate::support::fake_hub::Fault;
 
-fn install(hub: &Hub) {
+pub(super) fn install(hub: &Hub) {
     hub.fake.install_kubevela();
     for name in ["a", "b", "untouched"] {
         let cluster = if name == "untouched" { "other" } else { "old" };
