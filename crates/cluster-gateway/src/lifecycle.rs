@@ -39,7 +39,7 @@ pub use name::{LOCAL, NameError};
 pub use ocm::Side;
 pub use outlook::{CredentialOutlook, Renewer};
 pub use plan::{Change, Detail, Plan, Verb};
-pub use preflight::{ClusterVersion, member_version};
+pub use preflight::{ANNOTATION_VERSION, ClusterVersion, member_version};
 pub use references::{References, TrackerUse};
 pub use rename::{Rename, Renamed};
 pub use rotate::{NewCredential, Rotate, Rotated};

@@ -1,6 +1,7 @@
 //! Who asks.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -17,6 +18,8 @@ pub struct Caller {
     pub user: Arc<UserInfo>,
     /// How they showed it.
     pub means: Means,
+    /// When that ends; `None`: it has no end, or none that is known.
+    pub expires: Option<SystemTime>,
 }
 
 /// What a caller showed.
@@ -52,7 +55,7 @@ pub(super) async fn identify(
         .ok_or_else(|| Refusal::new(Code::Internal, "the connection of this request is not known"))?;
     let user = manage.gateway.authn.authenticate(&connection, &mut parts).await?;
     if !user.is_anonymous() {
-        parts.extensions.insert(Caller { user, means: Means::Credential });
+        parts.extensions.insert(Caller { user, means: Means::Credential, expires: None });
     }
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

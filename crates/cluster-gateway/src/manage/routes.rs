@@ -7,11 +7,13 @@ use axum::middleware::from_fn_with_state;
 use http::Uri;
 
 use super::caller::identify;
-use super::{Code, Manage, Refusal, pages};
+use super::{Code, Manage, Refusal, fleet, join, pages};
 
 /// All routes.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
     let api = Router::new()
+        .merge(fleet::router())
+        .merge(join::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(manage), identify));

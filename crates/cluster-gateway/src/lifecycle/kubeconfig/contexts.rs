@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{KubeconfigSource, Member, must_be_kubeconfig, shown};
+use super::{KubeconfigSource, Member, ON_ANOTHER_MACHINE, must_be_kubeconfig, shown};
 use crate::manifest::{Fields, Problem};
 use crate::registry;
 
@@ -99,6 +99,12 @@ impl KubeconfigSource {
 }
 
 impl NamedContext {
+    /// Whether it cannot be used because it names files instead of holding their content.
+    #[must_use]
+    pub fn names_files(&self) -> bool {
+        self.member.as_ref().is_err_and(|problem| problem.contains(ON_ANOTHER_MACHINE))
+    }
+
     /// A name that a cluster can have, made of the context's.
     #[must_use]
     pub fn suggested_name(&self, most: usize) -> String {
@@ -150,6 +156,7 @@ contexts:
             ("here", "u", "https://10.0.0.1:6443")
         );
         let problem = one.member.as_ref().unwrap_err();
+        assert!(one.names_files() && !two.names_files() && !lost.names_files());
         assert!(problem.contains("/etc/passwd on the machine that it comes from"), "{problem}");
         assert_eq!(two.suggested_name(31), "two-two");
         assert!(two.member.is_ok());
