@@ -90,7 +90,7 @@ pub(super) fn own_address(config: &Config, address: SocketAddr) -> Option<SelfAd
 pub(super) fn place(followed: &Followed) -> Place {
     match followed {
         Followed::Hub { hub, secrets, .. } => {
-            Place::Hub { hub: hub.clone(), namespace: secrets.namespace.clone() }
+            Place::Hub { hub: Box::new(hub.clone()), namespace: secrets.namespace.clone() }
         }
         Followed::Files { directory, .. } => Place::Directory(directory.clone()),
     }
