@@ -120,7 +120,7 @@ impl View {
     fn forget(&mut self, names: impl Iterator<Item = (u64, String)>) {
         let mut removed: Vec<_> = self.removed.iter().cloned().chain(names).collect();
         let surplus = removed.len().saturating_sub(MOST_REMOVED);
-        if let Some((last, _)) = removed.drain(..surplus).last() {
+        if let Some((last, _)) = removed.drain(..surplus).next_back() {
             self.forgotten = last;
         }
         self.removed = Arc::new(removed);

@@ -55,7 +55,7 @@ pub(super) async fn contexts(
     let source = source(sent.kube_config)?;
     let policy = manage.policy.clone();
     let shown = blocking(move || {
-        let lifecycle::Contexts { current, contexts } = source.contexts().map_err(refused)?;
+        let lifecycle::Contexts { current, contexts } = source.contexts().map_err(|error| refused(&error))?;
         let contexts = contexts.into_iter().map(|context| shown(context, &policy)).collect();
         Ok(Contexts { current_context: current, contexts })
     });
@@ -66,7 +66,7 @@ pub(super) async fn contexts(
 pub(super) async fn exists(source: &KubeconfigSource, wanted: String) -> Result<String, Refusal> {
     let source = source.clone();
     blocking(move || {
-        let found = source.contexts().map_err(refused)?;
+        let found = source.contexts().map_err(|error| refused(&error))?;
         let name = if wanted.is_empty() { found.current } else { wanted };
         let Some(context) = found.contexts.into_iter().find(|context| context.name == name) else {
             let name: String = name.escape_debug().take(200).collect();
@@ -93,7 +93,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(stumbled)
 }
 
-fn refused(error: ContextsError) -> Refusal {
+fn refused(error: &ContextsError) -> Refusal {
     let (code, remedy) = match error {
         ContextsError::Malformed(_) => (Code::KubeconfigMalformed, WHOLE),
         ContextsError::None => (
