@@ -29,7 +29,7 @@ use crate::gateway::Gateway;
 use crate::identity::{IdentityPassing, Webhooks};
 use crate::limits::Limits;
 use crate::proxy::Hop;
-use crate::record::Recorder;
+use crate::record::{Recent, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::renewal::RenewalStats;
 use crate::server::{Handler, Listener, TlsReloader};
@@ -236,9 +236,14 @@ struct Ingredients<'s> {
 }
 
 fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
-    let Ingredients { authn, authz, recorder, health, renewals, address, tls, loaded, stopping } =
+    let Ingredients { authn, authz, mut recorder, health, renewals, address, tls, loaded, stopping } =
         ingredients;
     let registry = Arc::new(Registry::default());
+    if config.manage.is_some() {
+        let registry = Arc::clone(&registry);
+        let is_registered = move |name: &str| registry.snapshot().get(name).is_some();
+        recorder.recent = Some(Arc::new(Recent::new(is_registered)));
+    }
     let recorder = Arc::new(recorder);
     let limits = Arc::new(Limits::new(config.limits.clone()));
     let api = Api::new(ApiConfig {
