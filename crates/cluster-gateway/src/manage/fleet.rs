@@ -19,6 +19,7 @@ mod detach;
 mod diagnosis;
 mod kubeconfig;
 mod list;
+mod requests;
 mod sight;
 mod streams;
 
@@ -70,6 +71,8 @@ pub(super) fn router() -> Router<Arc<Manage>> {
         .route("/v1/events", get(changes::follow))
         .route("/v1/fleet/{name}", get(one))
         .route("/v1/fleet/{name}/references", get(detach::references))
+        .route("/v1/fleet/{name}/requests", get(requests::requests))
+        .route("/v1/fleet/{name}/events", get(requests::follow))
         .route("/v1/fleet/{name}/diagnosis", get(diagnosis::diagnosis))
         .route("/v1/fleet/{name}/kubeconfig", post(kubeconfig::kubeconfig))
 }
@@ -93,8 +96,8 @@ impl Manage {
     /// There is none.
     pub(super) async fn fleet_cluster(&self, name: &str) -> Result<String, Refusal> {
         let records = self.records.view().await;
-        let view = self.fleet.board.look(&self.gateway.registry.snapshot(), &records, board::Patience::None);
-        view.get(name).map(|card| card.to_json()).ok_or_else(|| no_cluster(name))
+        let cards = self.fleet.board.some([&name.to_owned()], &self.gateway.registry.snapshot(), &records);
+        cards.first().map(|card| card.to_json()).ok_or_else(|| no_cluster(name))
     }
 }
 

@@ -1,157 +1,73 @@
-//! All clusters at a moment, and since when each is as it is. Looked at anew when somebody asks and the last look is old;
-//! nothing runs by itself.
+//! All clusters as they are shown, each written once and again only when something of it is another.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
-use uuid::Uuid;
-
-use super::card::Card;
+use super::card::{Card, is_same};
 use crate::manage::records;
-use crate::registry::Snapshot;
-
-/// How old a look may be for those who follow changes.
-const FRESH: Duration = Duration::from_millis(500);
-/// Removals that are remembered, at most.
-const MOST_REMOVED: usize = 4096;
-
-/// How old an answer may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// It is of now.
-    None,
-    /// It may be a moment old.
-    Moment,
-}
+use crate::registry::{Registry, Snapshot};
 
 /// The clusters of this process, as they are shown.
-#[derive(Debug)]
-pub(super) struct Board {
-    /// What tells this process' generations from those of another.
-    epoch: String,
-    kept: Mutex<Kept>,
-}
+#[derive(Debug, Default)]
+pub(super) struct Board(Mutex<Kept>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
-    looked: Option<Instant>,
-    snapshot: Arc<Snapshot>,
-    view: View,
-}
-
-/// All clusters at a moment.
-#[derive(Debug, Clone, Default)]
-pub(super) struct View {
-    /// Number of the latest change of anything.
-    pub(super) moment: u64,
-    /// Number of the latest change of what is no latency.
-    pub(super) generation: u64,
-    /// By name.
-    pub(super) cards: Arc<Vec<Arc<Card>>>,
-    /// What was removed, and when; the oldest first.
-    removed: Arc<Vec<(u64, String)>>,
-    /// All removals after this one are in `removed`.
-    forgotten: u64,
-}
-
-impl Default for Board {
-    fn default() -> Self {
-        let epoch = Uuid::new_v4().simple().to_string()[..12].to_owned();
-        let kept = Kept { looked: None, snapshot: Arc::default(), view: View::default() };
-        Self { epoch, kept: Mutex::new(kept) }
-    }
+    cards: HashMap<String, Arc<Card>>,
+    /// The records that those who follow changes have been told of.
+    told: Option<Arc<records::View>>,
 }
 
 impl Board {
-    /// The clusters.
-    pub(super) fn look(&self, snapshot: &Arc<Snapshot>, records: &records::View, patience: Patience) -> View {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = kept.looked.is_some_and(|looked| looked.elapsed() < FRESH);
-        if !(fresh && patience == Patience::Moment) {
-            kept.view.renew(snapshot, records);
-            kept.looked = Some(Instant::now());
-            // So that what is shown of it lives no longer than it must.
-            kept.snapshot = Arc::clone(snapshot);
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All clusters, by name.
+    pub(super) fn all(&self, snapshot: &Snapshot, records: &records::View) -> Vec<Arc<Card>> {
+        let mut kept = self.kept();
+        let cards: Vec<_> =
+            snapshot.iter().filter_map(|cluster| kept.card(&cluster.name, snapshot, records)).collect();
+        if kept.cards.len() > cards.len() {
+            kept.cards.retain(|name, _| snapshot.get(name).is_some());
         }
-        kept.view.clone()
+        cards
     }
 
-    /// A place in the history of changes, for the wire.
-    pub(super) fn generation(&self, number: u64) -> String {
-        format!("{}-{number}", self.epoch)
+    /// The clusters of these names that there are.
+    pub(super) fn some<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n String>,
+        snapshot: &Snapshot,
+        records: &records::View,
+    ) -> Vec<Arc<Card>> {
+        let mut kept = self.kept();
+        names.into_iter().filter_map(|name| kept.card(name, snapshot, records)).collect()
     }
 
-    /// The place that a text names, if it is one of this process.
-    pub(super) fn place(&self, text: &str) -> Option<u64> {
-        text.strip_prefix(&self.epoch)?.strip_prefix('-')?.parse().ok()
+    /// Tells those who follow changes of other records: what is shown of a cluster may be another without its Secret being.
+    pub(super) fn note(&self, registry: &Registry, records: &Arc<records::View>) {
+        let snapshot = registry.snapshot();
+        let mut kept = self.kept();
+        let Some(before) = kept.told.replace(Arc::clone(records)) else { return };
+        drop(kept);
+        if Arc::ptr_eq(&before, records) {
+            return;
+        }
+        let other = snapshot.iter().map(|cluster| &cluster.name);
+        registry.learnt(other.filter(|name| !is_same(before.get(name), records.get(name))).cloned());
     }
 }
 
-impl View {
-    fn renew(&mut self, snapshot: &Snapshot, records: &records::View) {
-        let now = self.moment + 1;
-        let mut cards = Vec::with_capacity(self.cards.len());
-        let (mut before, mut removed) = (self.cards.iter().peekable(), Vec::new());
-        let (mut new, mut changed) = (false, false);
-        for cluster in snapshot.iter() {
-            while let Some(gone) = before.next_if(|card| card.name() < cluster.name.as_str()) {
-                removed.push(gone.name().to_owned());
-            }
-            let known = before.next_if(|card| card.name() == cluster.name);
-            let card = Card::of(cluster, records.get(&cluster.name), known, now);
-            new |= known.is_none_or(|known| !Arc::ptr_eq(known, &card));
-            changed |= card.changed == now;
-            cards.push(card);
+impl Kept {
+    fn card(&mut self, name: &str, snapshot: &Snapshot, records: &records::View) -> Option<Arc<Card>> {
+        let cluster = snapshot.get(name)?;
+        let before = self.cards.get(name);
+        let card = Card::of(cluster, records.get(name), before);
+        if before.is_none_or(|before| !Arc::ptr_eq(before, &card)) {
+            self.cards.insert(name.to_owned(), Arc::clone(&card));
         }
-        removed.extend(before.map(|gone| gone.name().to_owned()));
-        if new || !removed.is_empty() {
-            self.moment = now;
-            self.cards = Arc::new(cards);
-        }
-        if changed || !removed.is_empty() {
-            self.generation = now;
-        }
-        if !removed.is_empty() {
-            self.forget(removed.into_iter().map(|name| (now, name)));
-        }
-    }
-
-    fn forget(&mut self, names: impl Iterator<Item = (u64, String)>) {
-        let mut removed: Vec<_> = self.removed.iter().cloned().chain(names).collect();
-        let surplus = removed.len().saturating_sub(MOST_REMOVED);
-        if let Some((last, _)) = removed.drain(..surplus).next_back() {
-            self.forgotten = last;
-        }
-        self.removed = Arc::new(removed);
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Card>> {
-        let index = self.cards.binary_search_by(|card| card.name().cmp(name)).ok()?;
-        self.cards.get(index)
-    }
-
-    /// Whether all changes since then are known.
-    pub(super) fn knows(&self, since: u64) -> bool {
-        (self.forgotten..=self.moment).contains(&since)
-    }
-
-    /// Clusters that have become what they are after `since`.
-    pub(super) fn changed(&self, since: u64) -> impl Iterator<Item = &Arc<Card>> {
-        let any = self.generation > since;
-        self.cards.iter().filter(move |card| any && card.changed > since)
-    }
-
-    /// Clusters that were removed after `since` and have not come back.
-    pub(super) fn removed(&self, since: u64) -> impl Iterator<Item = &str> {
-        let later = self.removed.partition_point(|(at, _)| *at <= since);
-        self.removed[later..].iter().map(|(_, name)| name.as_str()).filter(|name| self.get(name).is_none())
-    }
-
-    /// Clusters that were measured after `since`.
-    pub(super) fn measured(&self, since: u64) -> impl Iterator<Item = &Arc<Card>> {
-        let any = self.moment > since;
-        self.cards.iter().filter(move |card| any && card.measured > since)
+        Some(card)
     }
 }
 

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use flate2::Compression;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::board::Patience;
 use super::card::Card;
 use super::sight::Sight;
 use crate::api::compress;
@@ -27,9 +26,10 @@ pub(super) async fn list(
     let mut sight = Sight::of(manage, caller).await;
     let _place = manage.fleet.lists.acquire().await;
     let records = manage.records.view().await;
-    let view = manage.fleet.board.look(&manage.gateway.registry.snapshot(), &records, Patience::None);
-    let cards = sight.only(manage, view.cards.to_vec()).await;
-    let generation = manage.fleet.board.generation(view.moment);
+    // Before the clusters are looked at: what changes in between is told to who goes on from here.
+    let generation = manage.gateway.registry.generation().to_string();
+    let cards = manage.fleet.board.all(&manage.gateway.registry.snapshot(), &records);
+    let cards = sight.only(manage, cards).await;
     let compressed = compress::accepts_gzip(headers);
     // So much text is a task of its own.
     let written = tokio::task::spawn_blocking(move || {

@@ -39,13 +39,13 @@ impl Sight {
         cards.into_iter().filter(|card| self.known.get(card.name()) == Some(&true)).collect()
     }
 
-    /// Of these names, those that may be seen. Those of clusters that are gone are not remembered.
+    /// Of these names, those that may be seen.
     pub(super) async fn names(&mut self, manage: &Manage, names: Vec<String>) -> Vec<String> {
         if self.all {
             return names;
         }
         self.ask(manage, names.iter().map(String::as_str).collect()).await;
-        names.into_iter().filter(|name| self.known.remove(name) == Some(true)).collect()
+        names.into_iter().filter(|name| self.known.get(name) == Some(&true)).collect()
     }
 
     /// Whether the caller may still see what they saw, and nothing else. Asks only now and then.
@@ -57,7 +57,11 @@ impl Sight {
         if manage.would(&self.caller, Right::List).await != self.all {
             return false;
         }
-        let before = std::mem::take(&mut self.known);
+        // Of those that are gone nobody asks any more.
+        let snapshot = manage.gateway.registry.snapshot();
+        let mut before = std::mem::take(&mut self.known);
+        before.retain(|name, _| snapshot.get(name).is_some());
+        drop(snapshot);
         self.ask(manage, before.keys().map(String::as_str).collect()).await;
         before == self.known
     }

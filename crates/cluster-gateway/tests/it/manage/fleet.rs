@@ -293,3 +293,42 @@ async fn what_refers_to_a_cluster_is_shown_with_what_detaching_would_do() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_latest_requests_are_shown_and_told() {
+    let world = hub().await;
+    world.hub.allow("ann", "get", "clustergateways", "");
+    world.hub.allow("ann", "get", "clustergateways", "proxy");
+    let (admin, ann) = (world.managing(world.masters()), world.managing(world.user("ann", &[])));
+    let path = format!("{FLEET}/m/requests");
+    let mut all = Events::get(&admin, &format!("{FLEET}/m/events")).await;
+    let mut own = Events::get(&ann, &format!("{FLEET}/m/events")).await;
+    assert_eq!(
+        (all.next().await.unwrap().0, own.next().await.unwrap().0),
+        ("alive".to_owned(), "alive".to_owned())
+    );
+    // Both have been asked what they may see once another event has passed.
+    let of =
+        |user: &'static str| move |request: &Value| request["user"] == user && request["code"].is_number();
+    assert_eq!(
+        world.masters().get(&format!("{}/plain?secret=1", crate::support::world::PROXY)).await.status,
+        200
+    );
+    all.find("request", of("admin")).await;
+    let mine = world.user("ann", &[]);
+    assert_eq!(mine.get(&format!("{}/plain", crate::support::world::PROXY)).await.status, 200);
+    assert_eq!(own.next().await.unwrap().1["user"], "ann", "others' are not theirs to see");
+    let seen = all.find("request", of("ann")).await;
+    assert_eq!(
+        (&seen["path"], &seen["verb"], &seen["outcome"]),
+        (&json!("/plain"), &json!("get"), &json!("Answered"))
+    );
+    let requests = admin.get(&path).await.json();
+    let requests = requests["requests"].as_array().unwrap();
+    assert_eq!(requests[0]["id"], seen["id"], "the newest first");
+    assert!(requests.iter().any(|request| request["user"] == "admin"));
+    assert!(!format!("{requests:?}").contains("secret=1"), "no query");
+    let requests = ann.get(&path).await.json();
+    let requests = requests["requests"].as_array().unwrap();
+    assert!(!requests.is_empty() && requests.iter().all(|request| request["user"] == "ann"));
+}
