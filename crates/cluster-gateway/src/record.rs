@@ -64,8 +64,8 @@ pub struct Served<'e> {
 }
 
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
-/// dropped because the client went away; for an upgrade, when the spliced stream ends.
-#[derive(Debug)]
+/// dropped because the client went away; for an upgrade, when the spliced stream ends. Clones are of the same record.
+#[derive(Debug, Clone)]
 pub struct Recording {
     event: Shared,
     audited: bool,
@@ -273,7 +273,10 @@ impl Recording {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
+        let mut audit_id = event.audit_id.clone();
+        // It never comes again: HTTP/2 must not make room for it in the table of headers, where others would have to go.
+        audit_id.set_sensitive(true);
+        response.headers_mut().insert(AUDIT_ID, audit_id);
         if http_body::Body::is_end_stream(response.body()) {
             event.end(Ok(()));
             return response;

@@ -147,8 +147,8 @@ impl Server {
                     connections: &connections,
                     own: management::own_address(&config, address),
                 };
-                let place = management::place(&followed);
-                Some(management::start(&mut tasks, manage, place, shared).await?)
+                let (place, home) = (management::place(&followed), management::home(&config, &followed)?);
+                Some(management::start(&mut tasks, manage, place, &home, shared).await?)
             }
         };
         let index = Index::new(Arc::clone(&gateway.registry), policy);

@@ -212,7 +212,8 @@ impl Transport {
         loop {
             let sent = match lease {
                 Lease::H2(slot) => h2::send(slot, &self.pool, request).await,
-                Lease::H1(connection) => h1::send(connection, &self.pool, request).await,
+                // Boxed: HTTP/2 is what members speak, and its requests must not have room for this one.
+                Lease::H1(connection) => Box::pin(h1::send(connection, &self.pool, request)).await,
             };
             let failure = match sent {
                 Ok(response) => {

@@ -4,6 +4,7 @@ mod doctor;
 mod fleet;
 mod join;
 mod kubeconfig;
+mod login;
 
 use std::time::Duration;
 

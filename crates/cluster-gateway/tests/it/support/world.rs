@@ -14,6 +14,7 @@ use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
+use cluster_gateway::manage::login::LoginConfig;
 use cluster_gateway::manage::store::{StoreConfig, StoreType, StoreUrl};
 use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::renewal::RenewalConfig;
@@ -59,6 +60,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) certificate: Option<Leaf>,
     /// Whether management is served, too, with its records in a file.
     pub(crate) manage: bool,
+    /// How people sign in there.
+    pub(crate) login: LoginConfig,
 }
 
 impl Default for Setup<'_> {
@@ -80,6 +83,7 @@ impl Default for Setup<'_> {
             konnectivity: None,
             certificate: None,
             manage: false,
+            login: LoginConfig::default(),
         }
     }
 }
@@ -228,7 +232,9 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
     Config {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         serves_gateway: true,
-        manage: setup.manage.then(|| management(&hub.dir().join("clusters.db"))),
+        manage: setup
+            .manage
+            .then(|| ManageConfig { login: setup.login, ..management(&hub.dir().join("clusters.db")) }),
         tls: Some(tls),
         mode: Mode::Hub(HubMode {
             secret_namespace: NAMESPACE.to_owned(),
@@ -265,6 +271,7 @@ pub(crate) fn management(file: &Path) -> ManageConfig {
         tls: true,
         name: None,
         records: StoreConfig::new(StoreType::Sqlite, None, Some(&url)).unwrap(),
+        login: LoginConfig::default(),
     }
 }
 
