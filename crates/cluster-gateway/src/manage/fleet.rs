@@ -14,9 +14,11 @@ use tokio::sync::Semaphore;
 
 mod board;
 mod card;
+mod certificates;
 mod changes;
 mod detach;
 mod diagnosis;
+mod inventory;
 mod kubeconfig;
 mod list;
 mod requests;
@@ -71,6 +73,8 @@ pub(super) fn router() -> Router<Arc<Manage>> {
         .route("/v1/events", get(changes::follow))
         .route("/v1/fleet/{name}", get(one))
         .route("/v1/fleet/{name}/references", get(detach::references))
+        .route("/v1/fleet/{name}/inventory", get(inventory::inventory))
+        .route("/v1/fleet/{name}/certificates", get(certificates::certificates))
         .route("/v1/fleet/{name}/requests", get(requests::requests))
         .route("/v1/fleet/{name}/events", get(requests::follow))
         .route("/v1/fleet/{name}/diagnosis", get(diagnosis::diagnosis))

@@ -332,3 +332,60 @@ async fn the_latest_requests_are_shown_and_told() {
     let requests = requests["requests"].as_array().unwrap();
     assert!(!requests.is_empty() && requests.iter().all(|request| request["user"] == "ann"));
 }
+
+#[tokio::test]
+async fn the_certificates_of_the_last_handshake_are_shown() {
+    let world = hub().await;
+    let caller = world.managing(world.masters());
+    // A request has gone there to find out whether the server is ready.
+    let shown = caller.get(&format!("{FLEET}/m/certificates")).await.json();
+    let mut keys: Vec<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["client", "problem", "served", "verification", "verified"]);
+    assert_eq!((&shown["verification"], &shown["verified"]), (&json!("Bundle"), &json!(true)), "{shown}");
+    let mut keys: Vec<_> = shown["served"][0].as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        ["issuer", "notAfter", "notBefore", "publicKey", "role", "sha256", "subject", "subjectAltNames"]
+    );
+    assert_eq!(shown["served"][0]["role"], "Leaf");
+    assert_eq!((&shown["problem"], &shown["client"]), (&Value::Null, &Value::Null));
+    world.register("bad", &[("endpoint", "ftp://nowhere")]);
+    world.listed("bad").await;
+    let shown = caller.get(&format!("{FLEET}/bad/certificates?at=1")).await.json();
+    assert_eq!((&shown["served"], &shown["verified"]), (&json!([]), &json!(false)));
+    assert!(shown["problem"].is_string());
+}
+
+#[tokio::test]
+async fn the_inventory_is_asked_as_the_caller_and_a_dead_member_is_said() {
+    let world = hub().await;
+    let member = simulated_member::Member::builder()
+        .token(TOKEN, simulated_member::User::new("gw").group("system:masters"));
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker-1"},
+        "status": {"capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+            "allocatable": {"cpu": "3500m", "memory": "7Gi", "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    let member = member.objects([node]).start().await.unwrap();
+    world.register("sim", &[("endpoint", member.url().as_str()), ("ca.crt", member.ca_pem().as_str())]);
+    world.register("dead", &[("endpoint", "https://127.0.0.1:1")]);
+    world.listed("sim").await;
+    world.listed("dead").await;
+    let caller = world.managing(world.masters());
+    let found = caller.get(&format!("{FLEET}/sim/inventory")).await.json();
+    let worker = found["nodes"].as_array().unwrap().iter().find(|node| node["name"] == "worker-1").unwrap();
+    assert_eq!(worker["allocatable"], json!({"cpu": 3.5, "memory": 7_516_192_768_u64, "pods": 110}));
+    assert!(found["at"].is_string() && found["tookMilliseconds"].is_number());
+    let answer = caller.get(&format!("{FLEET}/dead/inventory")).await;
+    assert_eq!((answer.status, refusal(&answer).0), (502, 41502), "{}", answer.text());
+    assert!(refusal(&answer).1.contains("refused") && answer.json()["Remedy"].is_string());
+    // Who may see the cluster, and not go there, is told so as a problem.
+    world.hub.allow("ann", "get", "clustergateways", "");
+    let ann = world.managing(world.user("ann", &[]));
+    let found = ann.get(&format!("{FLEET}/sim/inventory")).await.json();
+    assert_eq!(found["nodes"], json!([]));
+    assert!(found["problems"][0]["message"].as_str().unwrap().contains("ann"), "{found}");
+}
