@@ -17,17 +17,27 @@ use tower_service::Service;
 pub mod login;
 pub mod store;
 
+mod busy;
 mod caller;
+mod cluster_name;
+mod events;
+mod fleet;
 mod input;
+mod join;
 mod pages;
 mod place;
+mod records;
 mod refusal;
 mod rights;
 mod routes;
 
+pub use busy::{Busy, Held};
 pub use caller::{Caller, Means};
+pub use cluster_name::ClusterName;
+pub use fleet::{Fleet, Route, SelfAddress, is_reachable, needs_force};
 pub use input::{Json, MAX_BODY};
 pub use place::Place;
+pub use records::Records;
 pub use refusal::{Code, Refusal};
 pub use rights::{Permissions, Right};
 
@@ -56,7 +66,13 @@ pub struct Manage {
     /// Where clusters are kept.
     pub place: Place,
     /// What is recorded of clusters besides.
-    pub records: store::Store,
+    pub records: Records,
+    /// Clusters that are being changed right now.
+    pub busy: Busy,
+    /// What is kept of the fleet while people look at it.
+    pub fleet: Fleet,
+    /// Where users reach this very process as a gateway; `None`: there is a hub, or management is all that is served.
+    pub own: Option<SelfAddress>,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
     /// Who asks, and how people sign in.

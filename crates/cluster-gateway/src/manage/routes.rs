@@ -5,11 +5,16 @@ use std::sync::Arc;
 use axum::Router;
 use http::Uri;
 
-use super::{Code, Manage, Refusal, login, pages};
+use super::{Code, Manage, Refusal, fleet, join, login, pages};
 
 /// All routes. Who asks has been found out before.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
-    let api = Router::new().merge(login::routes()).fallback(unknown).method_not_allowed_fallback(not_allowed);
+    let api = Router::new()
+        .merge(login::routes())
+        .merge(fleet::router())
+        .merge(join::router())
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed);
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))
 }
 

@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::issuer::DataDir;
 use crate::manage::login::{Home, Login};
 use crate::manage::store::Store;
-use crate::manage::{Manage, ManageSettings, Management, Place};
+use crate::manage::{Busy, Fleet, Manage, ManageSettings, Management, Place, Records, SelfAddress};
 use crate::registry::ClusterPolicy;
 use crate::server::{Listener, TlsReloader};
 
@@ -25,6 +25,7 @@ pub(super) struct Shared<'s> {
     pub(super) tls: &'s Arc<TlsReloader>,
     pub(super) drain: &'s CancellationToken,
     pub(super) connections: &'s TaskTracker,
+    pub(super) own: Option<SelfAddress>,
 }
 
 /// Binds the socket and serves. Gives the address.
@@ -55,7 +56,10 @@ pub(super) async fn start(
         gateway: Arc::clone(shared.gateway),
         settings: ManageSettings { name: name(config, &place), tls: config.tls },
         place,
-        records: Store::open(&config.records, hub).await?,
+        records: Records::new(Store::open(&config.records, hub).await?),
+        busy: Busy::default(),
+        fleet: Fleet::default(),
+        own: shared.own,
         policy: shared.policy,
         stopping: shared.drain.clone(),
     });
@@ -99,6 +103,18 @@ fn name(config: &ManageConfig, place: &Place) -> String {
         }
         Place::Directory(_) => "standalone".to_owned(),
     })
+}
+
+/// Where users reach this process as a gateway, without a hub.
+pub(super) fn own_address(config: &Config, address: SocketAddr) -> Option<SelfAddress> {
+    match &config.mode {
+        Mode::Standalone(mode) if config.serves_gateway => Some(SelfAddress {
+            address,
+            data_dir: mode.data_dir.clone(),
+            own_certificate: config.tls.is_none(),
+        }),
+        Mode::Standalone(_) | Mode::Hub(_) => None,
+    }
 }
 
 /// Where clusters are kept.
