@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     // The folder above, which is there in any case: cargo takes a path that is missing for one that has changed.
     println!("cargo::rerun-if-changed=console");
-    let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("console/dist");
+    let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("console/dist");
     let mut files = Vec::new();
     if folder.is_dir() {
         collect(&folder, &mut files)?;
@@ -19,8 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         entry(&mut table, &folder, &file)?;
     }
     table.push(']');
-    let target = PathBuf::from(std::env::var("OUT_DIR")?).join("console.rs");
+    let target = PathBuf::from(variable("OUT_DIR")?).join("console.rs");
     Ok(std::fs::write(target, table)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "cargo tells build scripts where they are in this way only")]
+fn variable(name: &str) -> Result<String, std::env::VarError> {
+    std::env::var(name)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

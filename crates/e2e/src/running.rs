@@ -100,6 +100,11 @@ impl Running {
         self.stdout.text()
     }
 
+    /// What the program has written to its standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Sends a signal to the program.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.group.signal(signal)

@@ -17,12 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{kubeconfig, process};
 use crate::authn::{GROUP_MASTERS, StandaloneAuthentication};
 use crate::authz::AuthorizationConfig;
-use crate::config::{Config, FeatureGates, Mode, StandaloneMode};
+use crate::config::{Config, FeatureGates, ManageConfig, Mode, StandaloneMode};
 use crate::credential::ExecPolicy;
 use crate::health::HealthConfig;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
+use crate::manage::store::{StoreConfig, StoreType, StoreUrl};
 use crate::record::{Recorder, Served};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
 use crate::renewal::RenewalConfig;
@@ -31,6 +32,8 @@ use crate::serve::Server;
 /// Names of the simulated clusters.
 const MEMBERS: [&str; 2] = ["member1", "member2"];
 const TOKEN: &str = "demo-token-of-the-gateway";
+/// File of tokens, in the demo's directory.
+const TOKENS: &str = "tokens.csv";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Flags of `demo`.
@@ -62,11 +65,12 @@ async fn demo(options: &DemoOptions) -> anyhow::Result<()> {
     );
     let directory = tempfile::tempdir().context("cannot make a directory for the demo")?;
     let members = members(directory.path()).await?;
+    let token = token(directory.path())?;
     let mut server =
         Server::start_recorded(config(directory.path(), options.secure_port)?, recorder()).await?;
     server.ready().await;
     let written = Written::new(&options.kubeconfig, directory.path(), server.address())?;
-    introduce(&written)?;
+    introduce(&written, server.management_address(), &token)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -139,7 +143,7 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
     DataDir::open(&data_dir)?;
     Ok(Config {
         serves_gateway: true,
-        manage: None,
+        manage: Some(management(directory)?),
         address: SocketAddr::from(([127, 0, 0, 1], port)),
         tls: None,
         mode: Mode::Standalone(StandaloneMode {
@@ -150,7 +154,10 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
             rbac: None,
             data_dir,
             names: Vec::new(),
-            authentication: StandaloneAuthentication::default(),
+            authentication: StandaloneAuthentication {
+                token_file: Some(directory.join(TOKENS)),
+                ..StandaloneAuthentication::default()
+            },
         }),
         authorization: AuthorizationConfig::default(),
         gates: FeatureGates::default(),
@@ -169,6 +176,24 @@ fn config(directory: &Path, port: u16) -> anyhow::Result<Config> {
         shutdown_send_retry_after: false,
         poll: Duration::from_secs(10),
     })
+}
+
+/// The console, for this machine alone.
+fn management(directory: &Path) -> anyhow::Result<ManageConfig> {
+    let records = StoreUrl::new(&directory.join("clusters.db").display().to_string());
+    Ok(ManageConfig {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: false,
+        name: Some("demo".to_owned()),
+        records: StoreConfig::new(StoreType::Sqlite, None, Some(&records)).map_err(anyhow::Error::msg)?,
+    })
+}
+
+/// A token for the console, made for this run.
+fn token(directory: &Path) -> anyhow::Result<String> {
+    let token = uuid::Uuid::new_v4().simple().to_string();
+    std::fs::write(directory.join(TOKENS), format!("{token},admin,admin,{GROUP_MASTERS}\n"))?;
+    Ok(token)
 }
 
 /// The kubeconfig; removed when dropped.
@@ -195,7 +220,10 @@ impl Drop for Written {
     }
 }
 
-fn introduce(Written(kubeconfig): &Written) -> anyhow::Result<()> {
+fn introduce(Written(kubeconfig): &Written, console: Option<SocketAddr>, token: &str) -> anyhow::Result<()> {
+    let console = console.map_or_else(String::new, |address| {
+        format!("In a browser: http://{address}/ and the token {token}\n\n")
+    });
     let kubeconfig = shell_word(&kubeconfig.display().to_string());
     let text = format!(
         "Two simulated clusters behind one gateway, and no hub. Ctrl-C ends it and leaves nothing behind.\n\n  \
@@ -203,7 +231,7 @@ fn introduce(Written(kubeconfig): &Written) -> anyhow::Result<()> {
          kubectl get pods\n  \
          kubectl --context {} get deployments\n  \
          kubectl --context cluster-gateway get clustergateways\n\n\
-         What is asked of it:\n",
+         {console}What is asked of it:\n",
         MEMBERS[1]
     );
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")

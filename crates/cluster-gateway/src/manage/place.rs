@@ -25,7 +25,7 @@ pub enum Place {
     /// Secrets of a hub.
     Hub {
         /// The hub.
-        hub: Hub,
+        hub: Box<Hub>,
         /// The Secrets' namespace.
         namespace: String,
     },

@@ -74,7 +74,7 @@ fn name(config: &ManageConfig, place: &Place) -> String {
 pub(super) fn place(followed: &Followed) -> Place {
     match followed {
         Followed::Hub { hub, secrets, .. } => {
-            Place::Hub { hub: hub.clone(), namespace: secrets.namespace.clone() }
+            Place::Hub { hub: Box::new(hub.clone()), namespace: secrets.namespace.clone() }
         }
         Followed::Files { directory, .. } => Place::Directory(directory.clone()),
     }

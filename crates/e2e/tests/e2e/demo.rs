@@ -86,6 +86,12 @@ fn the_commands_that_the_demo_prints_work_and_ctrl_c_leaves_nothing_behind() -> 
         Path::new(kubeconfig) == demo.home.path().join("cluster-gateway-demo.kubeconfig"),
         "{kubeconfig}"
     );
+    let console = introduction.lines().find_map(|line| line.strip_prefix("In a browser: "));
+    let (url, token) = console.and_then(|line| line.split_once(" and the token ")).context("a console")?;
+    let page = type_in(demo.home.path(), &format!("curl -sS {url}"))?;
+    ensure!(page.contains("<title>Cluster Gateway</title>"), "{page}");
+    let asked = format!("curl -sS -H 'Authorization: Bearer {token}' {url}api/v1/nothing");
+    ensure!(type_in(demo.home.path(), &asked)?.contains("BusinessCode"), "the API answers");
     // Wherever it is typed.
     let elsewhere = scratch::directory("elsewhere")?;
     let typed = |command: &str| {
@@ -149,8 +155,11 @@ fn the_cast_in_the_documentation_shows_what_the_demo_says() -> Result<()> {
     demo.running.interrupt()?;
     demo.ended()?;
     let cast = fs::read_to_string(scratch::workspace().join("docs/demo.md")).context("read docs/demo.md")?;
-    // The path is that of whoever reads it.
-    let lines = introduction.lines().filter(|line| !line.is_empty() && !line.contains("KUBECONFIG="));
+    // The path is that of whoever reads it; port and token are new each time.
+    let own =
+        |line: &str| line.contains("KUBECONFIG=") || line.starts_with("In a browser: http://127.0.0.1:");
+    ensure!(cast.lines().filter(|line| own(line)).count() >= 2, "docs/demo.md lacks a line of its own");
+    let lines = introduction.lines().filter(|line| !line.is_empty() && !own(line));
     for line in lines {
         ensure!(cast.lines().any(|shown| shown == line), "docs/demo.md does not show {line:?}");
     }

@@ -5,6 +5,7 @@ mod api;
 mod audit;
 mod authentication;
 mod client_crate;
+mod console;
 mod credentials;
 mod demo;
 mod deploy;
