@@ -53,7 +53,7 @@ use diagnosis::Diagnoses;
 use route::Route;
 use virtual_clusters::VirtualClusters;
 
-pub use described::described;
+pub use described::{described, shown_address};
 pub use health::Condition;
 pub use health_record::HealthRecords;
 pub use negotiate::wants_pretty;

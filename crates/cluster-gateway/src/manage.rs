@@ -15,19 +15,28 @@ use tower_service::Service;
 
 pub mod store;
 
+mod busy;
 mod caller;
+mod cluster_name;
 mod input;
+mod openapi;
 mod pages;
 mod place;
+mod records;
 mod refusal;
 mod rights;
 mod routes;
+mod velaux;
 
+pub use busy::{Busy, Held};
 pub use caller::{Caller, Means};
+pub use cluster_name::ClusterName;
 pub use input::{Json, MAX_BODY};
 pub use place::Place;
+pub use records::{Records, View};
 pub use refusal::{Code, Refusal};
 pub use rights::Right;
+pub use velaux::Resources;
 
 use crate::authn::Connection;
 use crate::body::Body;
@@ -52,7 +61,11 @@ pub struct Manage {
     /// Where clusters are kept.
     pub place: Place,
     /// What is recorded of clusters besides.
-    pub records: store::Store,
+    pub records: Records,
+    /// What members have, as was seen lately.
+    pub resources: Resources,
+    /// Clusters that are being changed right now.
+    pub busy: Busy,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
     /// Plain settings.
@@ -98,7 +111,9 @@ impl Handler for Management {
             body.into_response().map(Body::boxed_any)
         });
         if under_api {
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }
         response
     }

@@ -7,11 +7,13 @@ use axum::middleware::from_fn_with_state;
 use http::Uri;
 
 use super::caller::identify;
-use super::{Code, Manage, Refusal, pages};
+use super::{Code, Manage, Refusal, openapi, pages, velaux};
 
 /// All routes.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
     let api = Router::new()
+        .merge(velaux::router())
+        .merge(openapi::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(manage), identify));

@@ -12,7 +12,7 @@ use super::sources::{Followed, forever};
 use crate::config::ManageConfig;
 use crate::gateway::Gateway;
 use crate::manage::store::Store;
-use crate::manage::{Manage, ManageSettings, Management, Place};
+use crate::manage::{Busy, Manage, ManageSettings, Management, Place, Records, Resources};
 use crate::registry::ClusterPolicy;
 use crate::server::{Listener, TlsReloader};
 
@@ -48,10 +48,14 @@ pub(super) async fn start(
         gateway: Arc::clone(shared.gateway),
         settings: ManageSettings { name: name(config, &place), tls: config.tls },
         place,
-        records: Store::open(&config.records, hub).await?,
+        records: Records::new(Store::open(&config.records, hub).await?),
+        resources: Resources::default(),
+        busy: Busy::default(),
         policy: shared.policy,
         stopping: shared.drain.clone(),
     });
+    let recording = Arc::clone(&manage);
+    tasks.spawn(forever(async move { recording.record_hub().await }));
     let management = Arc::new(Management::new(manage));
     let serving = listener.serve(management, shared.drain.clone(), shared.connections.clone());
     tasks.spawn(forever(serving));

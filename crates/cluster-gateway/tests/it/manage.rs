@@ -1,5 +1,8 @@
 //! Management: its own listener, beside the gateway's, with and without a hub.
 
+mod openapi;
+mod velaux;
+
 use crate::standalone::Alone;
 use crate::support::caller::{Answer, Caller};
 use crate::support::world::{Setup, World, management};
