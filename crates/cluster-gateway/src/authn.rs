@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderValue;
 use http::request::Parts;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
@@ -22,6 +23,7 @@ mod hygiene;
 mod oidc;
 mod request_header;
 mod scheme;
+mod session;
 mod static_token;
 mod token;
 mod token_review;
@@ -31,8 +33,10 @@ use certificate::Verification;
 pub use config::{AuthenticationConfig, LoadError, RequestHeaderConfig, StandaloneAuthentication};
 use oidc::Oidc;
 pub use oidc::OidcConfig;
+pub(crate) use oidc::{AuthorizationCode, Begun, Jwt, LoginError, words};
 pub(crate) use request_header::extra_key;
 use scheme::{Asked, Known, first_success};
+pub(crate) use session::TokenError;
 use static_token::TokenFile;
 pub use token::Warning;
 use token::{TokenSource, Tokens};
@@ -242,7 +246,7 @@ impl UserInfo {
     }
 
     /// Adds the group of everybody who authenticated, unless a standing among the two is given already (rule 62).
-    fn completed(user: Arc<Self>) -> Arc<Self> {
+    pub(crate) fn completed(user: Arc<Self>) -> Arc<Self> {
         let standing = [GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED];
         if user.is_anonymous() || standing.iter().any(|group| user.in_group(group)) {
             return user;
@@ -271,6 +275,8 @@ impl UserInfo {
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
+    /// The peer's address, made once for all requests.
+    forwarded_for: HeaderValue,
     certificates: Vec<CertificateDer<'static>>,
     as_front_proxy: Verification,
     as_client: Verification,
@@ -290,8 +296,11 @@ impl Connection {
     /// the key has been proven in the handshake; who issued them has not been judged.
     #[must_use]
     pub fn new(peer: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
+        let address = HeaderValue::try_from(peer.ip().to_canonical().to_string());
         Self {
             peer,
+            // An address is a header's value, always.
+            forwarded_for: address.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             certificates,
             as_front_proxy: Verification::default(),
             as_client: Verification::default(),
@@ -304,6 +313,12 @@ impl Connection {
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Address of the peer as `X-Forwarded-For` names it (rule 160).
+    #[must_use]
+    pub fn forwarded_for(&self) -> &HeaderValue {
+        &self.forwarded_for
     }
 
     /// Unjudged certificates of the peer, leaf first.

@@ -180,6 +180,13 @@ impl http_body::Body for Body {
     }
 }
 
+impl Default for Body {
+    /// A body of no bytes.
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
         Self { inner, observer: None, trailers: None, guards: Vec::new() }

@@ -21,8 +21,12 @@ mod shares;
 use shares::Shares;
 pub use shares::{Share, Standing};
 
-/// Capacity in entries of [`Entry::UNIT`] bytes or less; larger ones take the room of several (rules 79, 94).
-const CAPACITY: u64 = 8192;
+/// Bytes that all entries of a memory may take. The original keeps 8192 answers of whatever size (rule 94), which are too
+/// few for ten thousand users who come in turn: each would be forgotten just before he comes again.
+const CAPACITY: u64 = 32 << 20;
+/// Bytes of an entry besides what its asker counts: the structures of key and answer, their place in the table, the
+/// allocator's rounding.
+const OVERHEAD: usize = 512;
 /// How long one question may take, retries included (rule 79).
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -73,12 +77,7 @@ struct Flights<K, V> {
 struct Entry<V> {
     value: V,
     expires: Instant,
-    weight: u64,
-}
-
-impl<V> Entry<V> {
-    /// Bytes that count as one entry.
-    const UNIT: usize = 4096;
+    bytes: u64,
 }
 
 #[derive(Clone)]
@@ -86,7 +85,7 @@ struct ByBytes;
 
 impl<K, V> Weighter<K, Entry<V>> for ByBytes {
     fn weight(&self, _: &K, entry: &Entry<V>) -> u64 {
-        entry.weight
+        entry.bytes
     }
 }
 
@@ -98,8 +97,9 @@ where
     /// An empty memory.
     #[must_use]
     pub fn new() -> Self {
-        let capacity = usize::try_from(CAPACITY).unwrap_or(usize::MAX);
-        let kept = Cache::with(capacity, CAPACITY, ByBytes, RandomState::new(), DefaultLifecycle::default());
+        // Memory is taken as entries come; the number is for how many of the forgotten it knows that they were there.
+        let entries = usize::try_from(CAPACITY).unwrap_or(usize::MAX) / (2 * OVERHEAD);
+        let kept = Cache::with(entries, CAPACITY, ByBytes, RandomState::new(), DefaultLifecycle::default());
         Self { kept, flights: Mutex::new(Flights { outcomes: HashMap::new(), shares: Shares::default() }) }
     }
 
@@ -164,9 +164,9 @@ where
         if answer.ttl.is_zero() {
             return;
         }
-        let weight = 1 + u64::try_from(answer.bytes / Entry::<V>::UNIT).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(answer.bytes.saturating_add(OVERHEAD)).unwrap_or(u64::MAX);
         let expires = Instant::now() + answer.ttl;
-        self.kept.insert(key, Entry { value: answer.value, expires, weight });
+        self.kept.insert(key, Entry { value: answer.value, expires, bytes });
     }
 }
 

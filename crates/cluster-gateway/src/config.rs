@@ -16,6 +16,7 @@ mod health;
 mod hub;
 mod konnectivity;
 mod limits;
+mod login;
 mod manage;
 mod operator;
 mod options;
@@ -31,8 +32,8 @@ pub use manage::ManageConfig;
 pub use operator::{find_program, kubeconfigs, operator_policy};
 pub use options::{
     ApiserverOptions, AuditMode, AuditOptions, CommonOptions, ContextsOption, DataOptions, HealthOptions,
-    KonnectivityOptions, LimitOptions, ManageOptions, OidcOptions, ProxyModeOption, RenewalOptions,
-    StandaloneOptions, StoreOptions,
+    KonnectivityOptions, LimitOptions, LoginOptions, ManageOptions, OidcOptions, ProxyModeOption,
+    RenewalOptions, StandaloneOptions, StoreOptions,
 };
 pub use store::record_store;
 

@@ -12,17 +12,19 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::registry::{Cluster, Registry, Snapshot};
+use crate::registry::{Cluster, Registry, Sample, Snapshot};
 
 mod probe;
 mod readings;
 mod record;
+mod standing;
 mod track;
 
 use probe::Finding;
 pub(crate) use probe::probe;
 pub use readings::readings;
 pub use record::HealthRecorder;
+pub use standing::{Standing, Status};
 use track::Tracked;
 
 /// Name of the Lease that says which replica records health. It lies in the gateway's own namespace;
@@ -75,6 +77,8 @@ pub struct Monitor {
     seen: Arc<Snapshot>,
     members: BTreeMap<String, Tracked>,
     probes: JoinSet<(Arc<Cluster>, Option<Finding>)>,
+    /// What was measured since the last look; empty while nobody listens.
+    samples: Vec<Sample>,
 }
 
 impl Monitor {
@@ -88,6 +92,7 @@ impl Monitor {
             seen: Arc::default(),
             members: BTreeMap::new(),
             probes: JoinSet::new(),
+            samples: Vec::new(),
         }
     }
 
@@ -118,8 +123,13 @@ impl Monitor {
         for cluster in begin {
             self.probe(cluster);
         }
-        for member in self.members.values_mut() {
-            member.report();
+        let others = self.members.values_mut().filter_map(|member| {
+            let differs = member.report();
+            differs.then(|| member.cluster.name.clone())
+        });
+        self.registry.learnt(others.collect::<Vec<_>>());
+        if !self.samples.is_empty() {
+            self.registry.measured(std::mem::take(&mut self.samples));
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.look(&self.config, self.members.values_mut());
@@ -157,6 +167,12 @@ impl Monitor {
     }
 
     fn found(&mut self, cluster: &Arc<Cluster>, finding: Option<Finding>) {
+        if let Some(finding) = &finding
+            && !self.config.interval.is_zero()
+            && self.registry.has_listeners()
+        {
+            self.samples.push(Sample { cluster: cluster.name.clone(), latency: finding.latency });
+        }
         if let Some(member) = self.members.get_mut(&cluster.name) {
             member.found(cluster, finding, &self.config);
         }

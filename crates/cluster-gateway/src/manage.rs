@@ -9,10 +9,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+pub mod login;
 pub mod store;
 
 mod busy;
@@ -35,13 +37,15 @@ pub use input::{Json, MAX_BODY};
 pub use place::Place;
 pub use records::{Records, View};
 pub use refusal::{Code, Refusal};
-pub use rights::Right;
+pub use rights::{Permissions, Right};
 pub use velaux::Resources;
 
 use crate::authn::Connection;
 use crate::body::Body;
 use crate::gateway::Gateway;
+use crate::record::Recording;
 use crate::registry::ClusterPolicy;
+use crate::request::{DocumentTarget, RequestInfo};
 use crate::server::Handler;
 
 /// What is the same for all replicas and all callers, as plain values.
@@ -68,6 +72,8 @@ pub struct Manage {
     pub busy: Busy,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
+    /// Who asks, and how people sign in.
+    pub login: login::Login,
     /// Plain settings.
     pub settings: ManageSettings,
     /// Cancelled when the process stops: endless answers end.
@@ -90,13 +96,64 @@ impl Management {
     }
 
     async fn route(&self, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
-        if is_operators(request.uri().path()) {
+        let path = request.uri().path();
+        if is_operators(path) {
             return self.manage.gateway.answer(&connection, request).await;
         }
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(connection);
-        let Ok(response) = self.router.clone().call(request).await;
+        if path.starts_with("/api/") {
+            self.api(connection, request).await
+        } else {
+            self.routed(request).await
+        }
+    }
+
+    /// A request for the API: recorded, and only for who has said who they are.
+    async fn api(&self, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
+        let (mut parts, body) = request.into_parts();
+        let recording = Recording::start(&self.manage.gateway.recorder, &parts);
+        recording.received(&connection, &document(&parts), &parts);
+        let response = match caller::admit(&self.manage, &connection, &mut parts, &recording).await {
+            Ok(()) => {
+                let line = Line::of(&parts);
+                parts.extensions.insert(connection);
+                parts.extensions.insert(recording.clone());
+                let response = self.routed(Request::from_parts(parts, body)).await;
+                line.log(response.status());
+                response
+            }
+            Err(refusal) => refusal.map(Body::boxed_any),
+        };
+        recording.finish(response)
+    }
+
+    async fn routed(&self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = self.router.clone().call(request.map(axum::body::Body::new)).await;
         response.map(Body::boxed_any)
+    }
+}
+
+/// What the audit takes a request of the API for: a path that is no resource's.
+fn document(parts: &Parts) -> RequestInfo {
+    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
+    RequestInfo::Document(DocumentTarget { verb: parts.method.as_str().to_ascii_lowercase(), path })
+}
+
+/// What the log tells of a request that changes something.
+struct Line(Option<(Method, String, String)>);
+
+impl Line {
+    fn of(parts: &Parts) -> Self {
+        let caller = parts.extensions.get::<Caller>().filter(|_| !parts.method.is_safe());
+        Self(
+            caller
+                .map(|caller| (parts.method.clone(), parts.uri.path().to_owned(), caller.user.name.clone())),
+        )
+    }
+
+    fn log(&self, code: StatusCode) {
+        if let Self(Some((method, path, user))) = self {
+            tracing::info!(user, %method, path, code = code.as_u16(), "management request");
+        }
     }
 }
 

@@ -3,10 +3,8 @@
 //! Demands a [`Permit`] and does what it says: cluster and path come from there and from nowhere else. It buffers
 //! nothing, does not understand Kubernetes paths, and never looks inside an upgraded stream.
 
-use std::net::SocketAddr;
-
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::authz::Permit;
@@ -53,7 +51,8 @@ impl std::fmt::Debug for Exchange<'_> {
 
 /// Sends an authorized request to its member and gives back the answer as soon as its head is there.
 ///
-/// Of the request it uses headers and body; the request line is the permit's. `peer` is who sent it. Dropping the future, or the body of
+/// Of the request it takes headers and body; the request line is the permit's. `peer` is the address that sent it, as
+/// `X-Forwarded-For` names it. Dropping the future, or the body of
 /// the answer, cancels the request at the member (rule 176). An answer that breaks off breaks off for the client too
 /// (rule 175).
 ///
@@ -66,9 +65,9 @@ impl std::fmt::Debug for Exchange<'_> {
 /// [`Error::TooManyRequests`], [`Error::ClusterUnusable`].
 pub async fn forward(
     exchange: Exchange<'_>,
-    parts: Parts,
-    body: Body,
-    peer: SocketAddr,
+    parts: &mut Parts,
+    body: &mut Body,
+    peer: &HeaderValue,
 ) -> Result<Response<Body>, Error> {
     let target = exchange.permit.target();
     let way = exchange
@@ -114,7 +113,12 @@ struct Outbound<'o> {
 }
 
 impl Outbound<'_> {
-    async fn forward(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Response<Body>, Error> {
+    async fn forward(
+        &self,
+        parts: &mut Parts,
+        body: &mut Body,
+        peer: &HeaderValue,
+    ) -> Result<Response<Body>, Error> {
         let mut request = self.request(parts, body, peer)?;
         if long_running::is_long_running(self.path, self.query) {
             request.extensions_mut().insert(LongRunning);
@@ -131,13 +135,19 @@ impl Outbound<'_> {
 
     /// The request as the member gets it. The credential comes last, so nothing that the client names can take it away
     /// (rule 157).
-    fn request(&self, parts: Parts, body: Body, peer: SocketAddr) -> Result<Request<Body>, Error> {
-        let mut request = Request::new(body.filtering_trailers(headers::strip_request_trailers));
+    fn request(
+        &self,
+        parts: &mut Parts,
+        body: &mut Body,
+        peer: &HeaderValue,
+    ) -> Result<Request<Body>, Error> {
+        let mut request =
+            Request::new(std::mem::take(body).filtering_trailers(headers::strip_request_trailers));
         *request.uri_mut() = uri::upstream(self.base_path, self.path, self.query)?;
         *request.method_mut() = self.method.clone();
-        let mut headers = parts.headers;
+        let mut headers = std::mem::take(&mut parts.headers);
         headers::strip_request(&mut headers);
-        headers::append_forwarded_for(&mut headers, peer.ip());
+        headers::append_forwarded_for(&mut headers, peer);
         self.hop.mark(&mut headers, self.cluster)?;
         self.identity.apply(&mut headers)?;
         self.way.attach(&mut headers);

@@ -8,11 +8,16 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
+mod draft;
 mod labels;
 mod metrics;
+mod recent;
 
 pub use labels::Labels;
 pub use metrics::{LabelPairs, Metrics, Reading, ReadingKind};
+pub use recent::{Recent, RecentRequest, RefusedBy, Request, RequestOutcome};
+
+use draft::Draft;
 
 use crate::audit::{Auditor, Ending, Trail, Waiting};
 use crate::authn::{Connection, UserInfo};
@@ -34,6 +39,8 @@ pub struct Recorder {
     pub listener: Option<Listener>,
     /// Writes audit events. Default: nobody, and then they cost nothing.
     pub audit: Option<Arc<Auditor>>,
+    /// Keeps the latest requests of each cluster. Default: nobody, and then they cost nothing.
+    pub recent: Option<Arc<Recent>>,
 }
 
 /// Somebody who is told of each request.
@@ -57,11 +64,13 @@ pub struct Served<'e> {
 }
 
 /// The record of one request under way. Exactly one event comes of it: when the response's body ends, breaks, or is
-/// dropped because the client went away; for an upgrade, when the spliced stream ends.
-#[derive(Debug)]
+/// dropped because the client went away; for an upgrade, when the spliced stream ends. Clones are of the same record.
+#[derive(Debug, Clone)]
 pub struct Recording {
     event: Shared,
     audited: bool,
+    /// Whether it is kept among the latest.
+    kept: bool,
 }
 
 /// Held by the handler and by whatever carries the response's bytes; the event is written when the last of them goes.
@@ -87,6 +96,7 @@ struct Event {
     length: Option<u64>,
     outcome: Outcome,
     audit: Option<Box<Trail>>,
+    draft: Option<Box<Draft>>,
 }
 
 /// What only the log and a listener want to know; kept only when there is one.
@@ -142,18 +152,24 @@ impl Recording {
             length: None,
             outcome: Outcome::Cancelled,
             audit: None,
+            draft: None,
         };
-        Self { event: Shared(Arc::new(Mutex::new(event))), audited }
+        let kept = event.recorder.recent.is_some();
+        Self { event: Shared(Arc::new(Mutex::new(event))), audited, kept }
     }
 
     /// The request line has been read; nobody knows yet who asks.
     pub fn received(&self, connection: &Connection, info: &RequestInfo, parts: &Parts) {
-        if !self.audited {
+        if !self.audited && !self.kept {
             return;
         }
         let event = &mut *self.event.lock();
         if let Some(auditor) = &event.recorder.audit {
             event.audit = Some(Box::new(Trail::start(auditor, &event.audit_id, connection, info, parts)));
+        }
+        if let (Some(recent), RequestInfo::Proxy(target)) = (&event.recorder.recent, info) {
+            let query = parts.uri.query();
+            event.draft = Some(Box::new(Draft::of(recent, &event.audit_id, target, query)));
         }
     }
 
@@ -175,6 +191,9 @@ impl Recording {
         if let Some(trail) = &mut event.audit {
             trail.acts_as(user);
         }
+        if let Some(draft) = &mut event.draft {
+            draft.user(&user.name);
+        }
     }
 
     /// They may, and why.
@@ -195,8 +214,12 @@ impl Recording {
 
     /// The cluster exists: only registered names become label values (rule 7).
     pub fn cluster(&self, name: &str) {
-        if let Some(labels) = &mut self.event.lock().labels {
+        let event = &mut *self.event.lock();
+        if let Some(labels) = &mut event.labels {
             labels.cluster = name.into();
+        }
+        if let Some(draft) = &mut event.draft {
+            draft.begin();
         }
     }
 
@@ -217,6 +240,9 @@ impl Recording {
             let (code, audit_id) = (error.code().as_u16(), &event.audit_id);
             let cluster = event.labels.as_ref().map(|labels| labels.cluster.as_ref());
             tracing::info!(blame = blame.as_str(), cluster, code, ?audit_id, error = cause, "request failed");
+        }
+        if let Some(draft) = &mut event.draft {
+            draft.failed(error, &cause);
         }
         if let Some(log) = &mut event.log {
             log.failure = Some((blame, cause));
@@ -241,15 +267,21 @@ impl Recording {
         if let Some(trail) = &mut event.audit {
             trail.answered(response.status());
         }
+        if let Some(draft) = &mut event.draft {
+            draft.answered(response.status());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
+        let mut audit_id = event.audit_id.clone();
+        // It never comes again: HTTP/2 must not make room for it in the table of headers, where others would have to go.
+        audit_id.set_sensitive(true);
+        response.headers_mut().insert(AUDIT_ID, audit_id);
         if http_body::Body::is_end_stream(response.body()) {
             event.end(Ok(()));
             return response;
         }
-        if event.log.is_some() || event.audit.is_some() {
+        if event.log.is_some() || event.audit.is_some() || event.draft.is_some() {
             event.length = length(&response);
         }
         drop(event);
@@ -281,6 +313,9 @@ impl Event {
         if let (Some(log), Err(error)) = (&mut self.log, result) {
             log.failure.get_or_insert((Blame::Member, error.to_string()));
         }
+        if let (Some(draft), Err(error)) = (&mut self.draft, result) {
+            draft.broken_off(&error.to_string());
+        }
     }
 }
 
@@ -292,6 +327,9 @@ impl Drop for Event {
         }
         if let Some(mut trail) = self.audit.take() {
             trail.ended(self.outcome.into());
+        }
+        if let Some(draft) = self.draft.take() {
+            draft.ended(elapsed);
         }
         let Some(log) = &self.log else { return };
         if let Some(listener) = &self.recorder.listener {

@@ -16,6 +16,7 @@ mod entry;
 mod history;
 mod index;
 mod managed_cluster;
+mod news;
 mod ocm;
 mod parse;
 mod proxy_environment;
@@ -30,6 +31,7 @@ pub use entry::Entry;
 pub use history::{Change, History, Numbering, Position, TooOld};
 pub use index::{Index, Listing};
 pub use managed_cluster::{ClientConfig, ManagedCluster, ManagedClusterSpec};
+pub use news::{Changes, Generation, NoGeneration, Sample};
 pub use ocm::ManagedClusterSource;
 pub use parse::ClusterPolicy;
 pub use proxy_environment::ProxyEnvironment;
@@ -44,6 +46,7 @@ use crate::status::Error;
 pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     synced: AtomicBool,
+    news: news::News,
 }
 
 impl Registry {

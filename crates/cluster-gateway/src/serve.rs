@@ -29,7 +29,7 @@ use crate::gateway::Gateway;
 use crate::identity::{IdentityPassing, Webhooks};
 use crate::limits::Limits;
 use crate::proxy::Hop;
-use crate::record::Recorder;
+use crate::record::{Recent, Recorder};
 use crate::registry::{ClusterPolicy, Index, Registry};
 use crate::renewal::RenewalStats;
 use crate::server::{Handler, Listener, TlsReloader};
@@ -146,8 +146,8 @@ impl Server {
                     drain,
                     connections: &connections,
                 };
-                let place = management::place(&followed);
-                Some(management::start(&mut tasks, manage, place, shared).await?)
+                let (place, home) = (management::place(&followed), management::home(&config, &followed)?);
+                Some(management::start(&mut tasks, manage, place, &home, shared).await?)
             }
         };
         let index = Index::new(Arc::clone(&gateway.registry), policy);
@@ -235,9 +235,14 @@ struct Ingredients<'s> {
 }
 
 fn gateway(config: &Config, ingredients: Ingredients<'_>) -> Gateway {
-    let Ingredients { authn, authz, recorder, health, renewals, address, tls, loaded, stopping } =
+    let Ingredients { authn, authz, mut recorder, health, renewals, address, tls, loaded, stopping } =
         ingredients;
     let registry = Arc::new(Registry::default());
+    if config.manage.is_some() {
+        let registry = Arc::clone(&registry);
+        let is_registered = move |name: &str| registry.snapshot().get(name).is_some();
+        recorder.recent = Some(Arc::new(Recent::new(is_registered)));
+    }
     let recorder = Arc::new(recorder);
     let limits = Arc::new(Limits::new(config.limits.clone()));
     let api = Api::new(ApiConfig {

@@ -30,7 +30,7 @@ pub use tls::{TlsError, TlsFiles, TlsReloader, self_signed};
 use crate::authn::Connection;
 use crate::body::Body;
 use crate::io::CAPACITY;
-use crate::limits::MAX_HEADERS;
+use crate::limits::{MAX_HEADERS, MAX_HTTP1_HEADERS};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -168,15 +168,14 @@ async fn serve_http1<H: Handler>(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS);
+        .max_headers(MAX_HTTP1_HEADERS);
     let service = {
         let connection = Arc::clone(connection);
         service_fn(move |request: Request<Incoming>| {
             let framing = Framing::of(request.headers());
-            let answer = framing
-                .is_known()
-                .then(|| Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::from)))
-                .map(Box::pin);
+            let answer = framing.is_known().then(|| {
+                Box::pin(Arc::clone(&handler).handle(Arc::clone(&connection), request.map(Body::from)))
+            });
             async move {
                 let response = match answer {
                     Some(answer) => answer.await,

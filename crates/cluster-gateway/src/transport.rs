@@ -28,6 +28,7 @@ mod h2;
 mod hop;
 mod idle;
 mod konnectivity;
+mod latencies;
 mod options;
 mod patient;
 mod peer;
@@ -47,6 +48,7 @@ pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;
 pub use hop::Route;
 pub use konnectivity::{ProxyFiles, ProxyMode, ProxyServer, ProxyServerConfig, SERVER_NAME};
+pub use latencies::Latencies;
 pub use options::{Counters, TlsBasis, TransportOptions};
 pub use peer::Peer;
 use pool::{Lease, Pool, Tries};
@@ -210,7 +212,8 @@ impl Transport {
         loop {
             let sent = match lease {
                 Lease::H2(slot) => h2::send(slot, &self.pool, request).await,
-                Lease::H1(connection) => h1::send(connection, &self.pool, request).await,
+                // Boxed: HTTP/2 is what members speak, and its requests must not have room for this one.
+                Lease::H1(connection) => Box::pin(h1::send(connection, &self.pool, request)).await,
             };
             let failure = match sent {
                 Ok(response) => {

@@ -7,6 +7,10 @@ use super::token::strip_protocols;
 
 /// Removes credentials and identities. Cookies go too: those of the hub mean nothing to a member.
 pub(super) fn strip(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    // What nearly every request has needs no list of its own.
+    for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
+        headers.remove(name);
+    }
     let doomed: Vec<HeaderName> =
         headers.keys().filter(|name| tells_who(name, configured)).cloned().collect();
     for name in doomed {
@@ -16,9 +20,6 @@ pub(super) fn strip(headers: &mut HeaderMap, configured: Option<&RequestHeader>)
 }
 
 fn tells_who(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
-    if [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE].contains(name) {
-        return true;
-    }
     let reads = |name: &str| {
         matches!(name, "x-remote-user" | "x-remote-group" | "x-remote-uid")
             || name.starts_with("x-remote-extra-")

@@ -17,14 +17,16 @@ use tracing::info;
 
 mod algorithm;
 mod claims;
+mod code;
 mod config;
 mod discovery;
 mod jwt;
 mod keys;
 
 use algorithm::Algorithm;
+pub(crate) use code::{AuthorizationCode, Begun, LoginError, words};
 pub use config::OidcConfig;
-use jwt::Jwt;
+pub(crate) use jwt::Jwt;
 use keys::{Found, KeySet};
 
 use super::UserInfo;
@@ -76,7 +78,7 @@ impl Oidc {
 
     /// Whether one of the issuer's keys has signed it. A key that is not known may be new, so the keys are read again.
     async fn verify(self: &Arc<Self>, token: &Jwt<'_>) -> Result<(), String> {
-        let algorithm = token.algorithm(&self.algorithms)?;
+        let algorithm = token.algorithm(&self.algorithms, self.config.flags)?;
         let find = || self.keys.load().as_ref().map(|keys| keys.verify(algorithm, token));
         let found = match find() {
             None | Some(Found::NoKey) => {

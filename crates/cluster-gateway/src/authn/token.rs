@@ -1,6 +1,7 @@
 //! Bearer tokens, in `Authorization` and among the WebSocket protocols, and who is asked about them (contract rules 76,
 //! 79, 81).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,8 +14,10 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memchr;
 
+use super::UserInfo;
 use super::oidc::Oidc;
 use super::scheme::{Answer, Scheme, first_success};
+use super::session::TokenError;
 use super::static_token::TokenFile;
 use super::token_review::TokenReviews;
 use crate::request::connection_tokens;
@@ -28,9 +31,9 @@ pub struct Warning(pub &'static str);
 
 /// A token as a request presents it.
 #[derive(PartialEq, Eq)]
-pub(super) enum Presented {
+pub(super) enum Presented<'a> {
     Nothing,
-    Token(String),
+    Token(Cow<'a, str>),
     Malformed(&'static str),
 }
 
@@ -66,7 +69,12 @@ pub(super) struct Tokens(pub(super) Vec<TokenSource>);
 
 impl Tokens {
     /// A token that nobody knows is wrong: whoever presents one is not anonymous (rule 61).
-    pub(super) async fn authenticate(&self, presented: Presented, peer: IpAddr, now: SystemTime) -> Answer {
+    pub(super) async fn authenticate(
+        &self,
+        presented: Presented<'_>,
+        peer: IpAddr,
+        now: SystemTime,
+    ) -> Answer {
         let token = match presented {
             Presented::Nothing => return Answer::NotRequested,
             Presented::Malformed(why) => return Answer::Failed(why.to_owned()),
@@ -76,6 +84,34 @@ impl Tokens {
             Ok(Some(user)) => Answer::Authenticated(user),
             Ok(None) => Answer::Failed("bearer token: nobody knows it".to_owned()),
             Err(reasons) => Answer::Failed(format!("bearer token: {reasons}")),
+        }
+    }
+
+    /// Whose a token is, and whether that can be found out at all.
+    pub(super) async fn whose(&self, asked: &AskedToken<'_>) -> Result<Arc<UserInfo>, TokenError> {
+        let (mut reasons, mut unavailable) = (Vec::new(), None);
+        for source in &self.0 {
+            let answer = match source {
+                TokenSource::Review(reviews) => match reviews.review(asked.token, asked.peer).await {
+                    Ok(Ok(user)) => Answer::Authenticated(user),
+                    Ok(Err(reason)) => Answer::Failed(reason.to_string()),
+                    Err(failure) => {
+                        unavailable = Some(format!("the hub could not be asked: {failure}"));
+                        continue;
+                    }
+                },
+                TokenSource::File(_) | TokenSource::Oidc(_) => source.authenticate(asked).await,
+            };
+            match answer {
+                Answer::Authenticated(user) => return Ok(UserInfo::completed(user)),
+                Answer::Failed(reason) => reasons.push(reason),
+                Answer::NotRequested => {}
+            }
+        }
+        match unavailable {
+            Some(cause) => Err(TokenError::Unavailable(cause)),
+            None if reasons.is_empty() => Err(TokenError::Refused("nobody knows it".to_owned())),
+            None => Err(TokenError::Refused(reasons.join("; "))),
         }
     }
 
@@ -123,10 +159,10 @@ impl Fingerprints {
 }
 
 /// The token in the first `Authorization` header, if it is a bearer token (rule 76).
-pub(super) fn bearer(headers: &HeaderMap) -> Presented {
+pub(super) fn bearer(headers: &HeaderMap) -> Presented<'_> {
     match authorization(headers) {
         Some((scheme, token)) if is_bearer(scheme) && !token.is_empty() => match std::str::from_utf8(token) {
-            Ok(token) => Presented::Token(token.to_owned()),
+            Ok(token) => Presented::Token(Cow::Borrowed(token)),
             Err(_) => Presented::Malformed("bearer token: it is not UTF-8"),
         },
         _ => Presented::Nothing,
@@ -154,7 +190,7 @@ fn is_bearer(scheme: &[u8]) -> bool {
 }
 
 /// The token among the protocols of a WebSocket request (rule 81).
-pub(super) fn web_socket(headers: &HeaderMap) -> Presented {
+pub(super) fn web_socket(headers: &HeaderMap) -> Presented<'static> {
     if !is_web_socket(headers) {
         return Presented::Nothing;
     }
@@ -173,7 +209,7 @@ pub(super) fn web_socket(headers: &HeaderMap) -> Presented {
     } else if others.is_empty() {
         Presented::Malformed("WebSocket token: no other protocol is offered beside it")
     } else {
-        Presented::Token(token)
+        Presented::Token(Cow::Owned(token))
     }
 }
 

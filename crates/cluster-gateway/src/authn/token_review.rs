@@ -29,7 +29,7 @@ pub(super) struct TokenReviews {
 }
 
 /// Whose the token is, or why it is nobody's.
-type Verdict = Result<Arc<UserInfo>, Arc<str>>;
+pub(super) type Verdict = Result<Arc<UserInfo>, Arc<str>>;
 
 impl TokenReviews {
     pub(super) fn new(hub: Hub, ttl: Duration) -> Self {
@@ -45,7 +45,8 @@ impl TokenReviews {
         }
     }
 
-    async fn review(&self, token: &str, peer: IpAddr) -> Result<Verdict, Failure> {
+    /// What the hub says of the token, now or not long ago.
+    pub(super) async fn review(&self, token: &str, peer: IpAddr) -> Result<Verdict, Failure> {
         let key = self.fingerprints.of(token);
         if let Some(verdict) = self.answers.get(&key) {
             return Ok(verdict);

@@ -36,6 +36,9 @@ impl Authorizer {
         uri: &str,
     ) -> Result<Arc<UserInfo>, Error> {
         let user = user.into();
+        if !parts.headers.keys().any(|name| name.as_str().starts_with("impersonate")) {
+            return Ok(user);
+        }
         let requested = Requested::read(&parts.headers);
         strip(&mut parts.headers);
         let Some(requested) = requested? else { return Ok(user) };

@@ -94,14 +94,25 @@ async fn a_question_that_panics_fails_its_callers_and_can_be_asked_again() {
 #[tokio::test]
 async fn rule_080_what_is_kept_is_bounded_in_number_and_in_bytes() {
     let answers = Arc::new(Answers::new());
-    for key in 0..20_000_u32 {
+    for key in 0..200_000_u32 {
         answers.keep(key, answer(key));
     }
-    assert!(answers.kept.len() <= 8192, "{} answers are kept", answers.kept.len());
-    for key in 0..20_000 {
+    assert!(answers.kept.len() <= 1 << 16, "{} answers are kept", answers.kept.len());
+    let answers = Arc::new(Answers::new());
+    for key in 0..20_000_u32 {
         answers.keep(key, Answer { bytes: 1 << 20, ..answer(key) });
     }
     assert!(answers.kept.len() <= 32, "{} MiB are kept", answers.kept.len());
+}
+
+#[tokio::test]
+async fn answers_about_ten_thousand_users_who_come_in_turn_are_all_remembered() {
+    let answers = Arc::new(Answers::new());
+    for key in 0..10_000_u32 {
+        answers.keep(key, Answer { bytes: 1024, ..answer(key) });
+    }
+    let known = (0..10_000).filter(|key| answers.get(key) == Some(*key)).count();
+    assert_eq!(known, 10_000);
 }
 
 /// Starts a question that has no answer.

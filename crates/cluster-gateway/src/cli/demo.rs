@@ -23,6 +23,7 @@ use crate::health::HealthConfig;
 use crate::identity::IdentityConfig;
 use crate::issuer::{CertificateAuthority, DataDir, Role};
 use crate::limits::LimitsConfig;
+use crate::manage::login::LoginConfig;
 use crate::manage::store::{StoreConfig, StoreType, StoreUrl};
 use crate::record::{Recorder, Served};
 use crate::registry::{ClustersDirectory, ProxyEnvironment};
@@ -186,6 +187,7 @@ fn management(directory: &Path) -> anyhow::Result<ManageConfig> {
         tls: false,
         name: Some("demo".to_owned()),
         records: StoreConfig::new(StoreType::Sqlite, None, Some(&records)).map_err(anyhow::Error::msg)?,
+        login: LoginConfig::default(),
     })
 }
 

@@ -19,7 +19,7 @@ impl Config {
             mistakes.push("--secret-namespace is required outside of a cluster".to_owned());
             String::new()
         });
-        let manage = manage::resolve(&options.manage, None, &mut mistakes);
+        let manage = manage::resolve(&options.manage, None, None, &mut mistakes);
         check_hub_files(&options, &mut mistakes);
         let request_header = request_header(&options, &mut mistakes);
         let tls = common.tls.or_else(|| certificate::in_directory(options.cert_dir.as_deref()));

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{ApiserverOptions, Config, ConfigError, ManageOptions, Mode, record_store};
+use super::{ApiserverOptions, Config, ConfigError, ManageOptions, Mode, login, record_store};
+use crate::authn::OidcConfig;
+use crate::manage::login::LoginConfig;
 use crate::manage::store::StoreConfig;
 
 /// Management, checked.
@@ -17,6 +19,8 @@ pub struct ManageConfig {
     pub name: Option<String>,
     /// Where records are kept.
     pub records: StoreConfig,
+    /// How people sign in.
+    pub login: LoginConfig,
 }
 
 impl Config {
@@ -53,10 +57,11 @@ fn alone(mut config: Config) -> Config {
     config
 }
 
-/// `data_dir`: that of a server without a hub.
+/// `data_dir` and `issuer` of ID tokens: those of a server without a hub.
 pub(super) fn resolve(
     options: &ManageOptions,
     data_dir: Option<&Path>,
+    issuer: Option<&OidcConfig>,
     mistakes: &mut Vec<String>,
 ) -> Option<ManageConfig> {
     let Some(address) = options.manage_address else {
@@ -69,6 +74,9 @@ pub(super) fn resolve(
         for (_, flag) in unused.iter().filter(|(given, _)| *given) {
             mistakes.push(format!("{flag} has no meaning without --manage-address"));
         }
+        for flag in login::given(&options.login) {
+            mistakes.push(format!("{flag} has no meaning without --manage-address"));
+        }
         return None;
     };
     if options.manage_http && !address.ip().is_loopback() && !options.insecure_manage_http {
@@ -77,7 +85,9 @@ pub(super) fn resolve(
              proxy that ends it"
         ));
     }
+    let login = login::resolve(&options.login, issuer, mistakes);
     let records = record_store(&options.store, data_dir).map_err(|error| mistakes.extend(error.0)).ok()?;
     let name = options.manage_name.clone();
-    Some(ManageConfig { address, tls: !(options.manage_http || options.insecure_manage_http), name, records })
+    let tls = !(options.manage_http || options.insecure_manage_http);
+    Some(ManageConfig { address, tls, name, records, login })
 }

@@ -33,7 +33,7 @@ impl Config {
         }
         let oidc = oidc(options.oidc, &mut mistakes);
         let data_dir = options.data.data_dir(&mut mistakes);
-        let manage = manage::resolve(&options.manage, Some(&data_dir), &mut mistakes);
+        let manage = manage::resolve(&options.manage, Some(&data_dir), oidc.as_ref(), &mut mistakes);
         if !mistakes.is_empty() {
             return Err(ConfigError(mistakes));
         }

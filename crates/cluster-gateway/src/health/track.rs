@@ -1,5 +1,6 @@
 //! What the monitor remembers of one member: when to probe it next, and what it has found so far.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +32,8 @@ pub(super) struct Tracked {
     version_read: Option<Instant>,
     /// What was last said of it in the log.
     reported: State,
+    /// What was last shown of it, digested.
+    shown: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl Tracked {
             failures: 0,
             version_read: None,
             reported: State::Unknown,
+            shown: digest(&Condition::default()),
         }
     }
 
@@ -131,12 +135,15 @@ impl Tracked {
         self.schedule = Schedule::At(Instant::now() + jittered(pause));
     }
 
-    /// One line in the log per change.
-    pub(super) fn report(&mut self) {
-        let Condition { state, reason, since, version, .. } = self.condition();
+    /// One line in the log per change. Returns whether anything that is shown of it is another than the last time.
+    pub(super) fn report(&mut self) -> bool {
+        let condition = self.condition();
+        let shown = digest(&condition);
+        let differs = std::mem::replace(&mut self.shown, shown) != shown;
+        let Condition { state, reason, since, version, .. } = condition;
         let before = std::mem::replace(&mut self.reported, state);
         if before == state {
-            return;
+            return differs;
         }
         let cluster = &self.cluster.name;
         let since = since.and_then(|since| since.elapsed().ok()).map(|ago| ago.as_secs());
@@ -161,7 +168,15 @@ impl Tracked {
                  are not affected"
             ),
         }
+        differs
     }
+}
+
+/// Of everything that is shown but measurements.
+fn digest(condition: &Condition) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (condition.state, &condition.reason, condition.since, &condition.version).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn transport(cluster: &Cluster) -> Option<&Arc<Transport>> {
@@ -181,7 +196,15 @@ fn next(before: Condition, finding: Finding, failures: u32, threshold: u32) -> C
     let now = SystemTime::now();
     let since = if state == before.state { before.since } else { Some(now) };
     let version = version.or(before.version);
-    Condition { state, reason, since, probed: Some(now), latency: latency.or(before.latency), version }
+    Condition {
+        state,
+        reason,
+        since,
+        probed: Some(now),
+        latency: latency.or(before.latency),
+        latencies: before.latencies.and(latency),
+        version,
+    }
 }
 
 /// A little less or more, so that members probed together do not stay together.

@@ -57,6 +57,25 @@ impl DataDir {
         &self.0
     }
 
+    /// What the file `name` holds, which nobody else may read; if there is none, it is made of what `make` gives. `None`:
+    /// there is none, and `make` gave nothing.
+    ///
+    /// # Errors
+    /// [`IssuerError::NotWritable`], [`IssuerError::TooOpen`], [`IssuerError::Foreign`], [`IssuerError::File`].
+    pub fn secret(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Option<String>,
+    ) -> Result<Option<String>, IssuerError> {
+        let locked = self.lock()?;
+        if let Some(text) = locked.read(name, Content::Secret)? {
+            return Ok(Some(text));
+        }
+        let Some(text) = make() else { return Ok(None) };
+        locked.write(name, Content::Secret, &text)?;
+        Ok(Some(text))
+    }
+
     /// Waits until no other process makes files here.
     pub(super) fn lock(&self) -> Result<Locked, IssuerError> {
         let path = self.0.join(".lock");

@@ -172,7 +172,7 @@ fn rule_126_users_who_have_left_are_forgotten_and_those_who_have_not_are_kept() 
     for number in 0..100_000 {
         drop(limits.admit(&proxied(false), &user(&format!("passing-{number}"), &[])).expect("room"));
     }
-    assert!(limits.users.len() <= 16 * 256, "{} users are remembered", limits.users.len());
+    assert!(limits.users.len() <= 16 * 1024, "{} users are remembered", limits.users.len());
     refusal(limits.admit(&proxied(false), &stays));
 }
 

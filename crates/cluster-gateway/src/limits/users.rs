@@ -7,8 +7,9 @@ use super::InFlight;
 
 /// How many locks share the users, so that requests of different users rarely meet.
 const SHARDS: usize = 16;
-/// From how many users on a shard forgets those who have nothing under way.
-const ROOM: usize = 256;
+/// From how many users on a shard forgets those who have nothing under way. Ten thousand users who come in turn fit, so that
+/// they are not made again and again.
+const ROOM: usize = 1024;
 
 /// Users by name. Who has nothing under way is forgotten when room is needed: nobody can fill it by coming as many
 /// users.

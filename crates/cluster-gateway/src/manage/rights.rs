@@ -1,8 +1,9 @@
 //! What a caller may do: the hub's RBAC decides, in standalone its manifests.
 
 use cluster_gateway_client::{GROUP, VERSION};
+use serde::Serialize;
 
-use super::{Caller, Manage, Refusal};
+use super::{Caller, Code, Manage, Refusal};
 use crate::authz::{Attributes, Policy, Target};
 
 /// Something that is asked for before it is done.
@@ -65,5 +66,41 @@ impl Manage {
     /// As [`Manage::may`], for what is only shown or hidden by it: what cannot be found out is no.
     pub async fn would(&self, caller: &Caller, right: Right<'_>) -> bool {
         self.may(caller, right).await.is_ok()
+    }
+}
+
+/// What of the whole a caller may do, at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    /// [`Right::Join`].
+    pub join: bool,
+    /// [`Right::Update`] of any cluster.
+    pub update: bool,
+    /// [`Right::Detach`] of any cluster.
+    pub detach: bool,
+    /// [`Right::Get`] of any cluster.
+    pub diagnose: bool,
+    /// [`Right::Get`] of any cluster.
+    pub kubeconfig: bool,
+}
+
+impl Manage {
+    /// What the caller may do.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    pub async fn permissions(&self, caller: &Caller) -> Result<Permissions, Refusal> {
+        let allowed = async |right| match self.may(caller, right).await {
+            Ok(()) => Ok(true),
+            Err(refusal) if refusal.code == Code::Forbidden => Ok(false),
+            Err(refusal) => Err(refusal),
+        };
+        let (join, update, detach, get) = tokio::try_join!(
+            allowed(Right::Join),
+            allowed(Right::Update("")),
+            allowed(Right::Detach("")),
+            allowed(Right::Get("")),
+        )?;
+        Ok(Permissions { join, update, detach, diagnose: get, kubeconfig: get })
     }
 }

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use http::Uri;
 
-use super::caller::identify;
-use super::{Code, Manage, Refusal, openapi, pages, velaux};
+use super::{Code, Manage, Refusal, login, openapi, pages, velaux};
 
-/// All routes.
+/// All routes. Who asks has been found out before.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
     let api = Router::new()
+        .merge(login::routes())
         .merge(velaux::router())
         .merge(openapi::router())
         .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(Arc::clone(manage), identify));
+        .method_not_allowed_fallback(not_allowed);
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))
 }
 

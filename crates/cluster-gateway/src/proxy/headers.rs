@@ -1,8 +1,5 @@
 //! Which headers pass (contract rules 115, 149, 157-161).
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 
@@ -76,14 +73,18 @@ pub(super) fn default_cache_control(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds the peer to the chain of addresses (rule 160).
-pub(super) fn append_forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
-    let mut chain = String::new();
-    for value in headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()) {
-        chain.push_str(value);
-        chain.push_str(", ");
+/// Adds the peer's address to the chain of addresses (rule 160).
+pub(super) fn append_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
+    let mut chain = Vec::new();
+    for value in headers.get_all(X_FORWARDED_FOR).iter().filter(|value| value.to_str().is_ok()) {
+        chain.extend_from_slice(value.as_bytes());
+        chain.extend_from_slice(b", ");
     }
-    let _ = write!(chain, "{}", peer.to_canonical());
+    if chain.is_empty() {
+        headers.insert(X_FORWARDED_FOR, peer.clone());
+        return;
+    }
+    chain.extend_from_slice(peer.as_bytes());
     if let Ok(value) = HeaderValue::try_from(chain) {
         headers.insert(X_FORWARDED_FOR, value);
     }

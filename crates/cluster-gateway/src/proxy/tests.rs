@@ -49,8 +49,8 @@ fn upstream(member: &FakeMember) -> Upstream {
     }
 }
 
-fn peer() -> SocketAddr {
-    "10.1.2.3:999".parse().expect("an address")
+fn peer() -> HeaderValue {
+    HeaderValue::from_static("10.1.2.3")
 }
 
 fn outbound<'o>(
@@ -72,9 +72,10 @@ async fn send(
     request: request::Builder,
     body: Body,
 ) -> Result<Response<Body>, Error> {
-    let (parts, body) = request.body(body).expect("a request").into_parts();
+    let (mut parts, mut body) = request.body(body).expect("a request").into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    outbound(upstream, &method, path, uri.query(), &Hop::default()).forward(parts, body, peer()).await
+    let hop = Hop::default();
+    outbound(upstream, &method, path, uri.query(), &hop).forward(&mut parts, &mut body, &peer()).await
 }
 
 async fn get(upstream: &Upstream, path: &str) -> Response<Body> {

@@ -1,6 +1,5 @@
 //! Requests that leave HTTP: exec, attach, port-forward, WebSockets (contract rules 182-193).
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -32,9 +31,9 @@ pub(super) struct Stream<'s> {
 
 pub(super) async fn forward(
     outbound: &Outbound<'_>,
-    mut parts: Parts,
-    body: Body,
-    peer: SocketAddr,
+    parts: &mut Parts,
+    body: &mut Body,
+    peer: &HeaderValue,
     stream: Stream<'_>,
 ) -> Result<Response<Body>, Error> {
     let protocol = protocol(&parts.headers)?;

@@ -42,6 +42,14 @@ pub enum Numbering {
 pub struct Position(u64);
 
 impl Position {
+    pub(super) fn at(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The place behind the next change.
     #[must_use]
     pub fn next(self) -> Self {

@@ -13,6 +13,7 @@ use crate::transport::{Route, Verification};
 
 mod history;
 mod managed;
+mod news;
 mod tunnelled;
 
 fn secret(name: &str, credential: &str, data: &[(&str, &[u8])]) -> Secret {

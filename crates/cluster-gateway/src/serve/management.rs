@@ -8,9 +8,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::sources::{Followed, forever};
-use crate::config::ManageConfig;
+use super::sources::{Followed, forever, own_namespace};
+use crate::config::{Config, ConfigError, ManageConfig, Mode};
 use crate::gateway::Gateway;
+use crate::issuer::DataDir;
+use crate::manage::login::{Home, Login};
 use crate::manage::store::Store;
 use crate::manage::{Busy, Manage, ManageSettings, Management, Place, Records, Resources};
 use crate::registry::ClusterPolicy;
@@ -30,6 +32,7 @@ pub(super) async fn start(
     tasks: &mut JoinSet<anyhow::Result<()>>,
     config: &ManageConfig,
     place: Place,
+    home: &Home,
     shared: Shared<'_>,
 ) -> anyhow::Result<SocketAddr> {
     let listener = match config.tls {
@@ -44,7 +47,11 @@ pub(super) async fn start(
         Place::Hub { hub, .. } => Some(hub.client()),
         Place::Directory(_) => None,
     };
+    let login = login(config, home)?;
+    let problems = login.check().await;
+    anyhow::ensure!(problems.is_empty(), "management cannot let anybody sign in: {}", problems.join("; "));
     let manage = Arc::new(Manage {
+        login,
         gateway: Arc::clone(shared.gateway),
         settings: ManageSettings { name: name(config, &place), tls: config.tls },
         place,
@@ -56,12 +63,36 @@ pub(super) async fn start(
     });
     let recording = Arc::clone(&manage);
     tasks.spawn(forever(async move { recording.record_hub().await }));
+    let followed = Arc::clone(&manage);
+    tasks.spawn(forever(async move { followed.login.watch().await }));
     let management = Arc::new(Management::new(manage));
     let serving = listener.serve(management, shared.drain.clone(), shared.connections.clone());
     tasks.spawn(forever(serving));
     let scheme = if config.tls { "https" } else { "http" };
     tracing::info!(%address, "management is served: {scheme}://{address}/");
     Ok(address)
+}
+
+/// Browsers see HTTPS unless this very machine is asked without.
+fn login(config: &ManageConfig, home: &Home) -> anyhow::Result<Login> {
+    let secure = config.tls || !config.address.ip().is_loopback();
+    Login::new(config.login.clone(), home, secure).map_err(|mistakes| ConfigError(mistakes).into())
+}
+
+/// Where management keeps what is its own.
+///
+/// # Errors
+/// If a data directory cannot be used.
+pub(super) fn home(config: &Config, followed: &Followed) -> anyhow::Result<Home> {
+    Ok(match (followed, &config.mode) {
+        (Followed::Hub { hub, secrets, .. }, _) => Home::Hub {
+            hub: Box::new(hub.clone()),
+            namespace: own_namespace(hub, secrets).to_owned(),
+            records: config.manage.as_ref().and_then(|manage| manage.records.namespace()).map(str::to_owned),
+        },
+        (Followed::Files { .. }, Mode::Standalone(mode)) => Home::Directory(DataDir::open(&mode.data_dir)?),
+        (Followed::Files { .. }, Mode::Hub(_)) => anyhow::bail!("a server of a hub has no directory"),
+    })
 }
 
 fn name(config: &ManageConfig, place: &Place) -> String {

@@ -221,7 +221,7 @@ impl Followed {
 }
 
 /// Where Leases lie. Outside of a cluster the gateway has no namespace of its own.
-fn own_namespace<'h>(hub: &'h Hub, secrets: &'h SecretSource) -> &'h str {
+pub(super) fn own_namespace<'h>(hub: &'h Hub, secrets: &'h SecretSource) -> &'h str {
     if hub.in_cluster() { hub.namespace() } else { &secrets.namespace }
 }
 

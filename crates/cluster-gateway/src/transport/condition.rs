@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Opened;
+use super::{Latencies, Opened};
 
 /// How a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum State {
     /// Nobody has looked yet, or nobody is to look.
     #[default]
@@ -47,6 +47,8 @@ pub struct Condition {
     pub probed: Option<SystemTime>,
     /// From the last probe to the head of its answer.
     pub latency: Option<Duration>,
+    /// Those of the latest probes.
+    pub latencies: Latencies,
     /// Version that it says it has.
     pub version: Option<String>,
 }

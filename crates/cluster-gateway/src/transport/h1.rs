@@ -20,9 +20,8 @@ use super::pool::Pool;
 use super::stream::Stream;
 use super::{Again, Failure, TransportError, copy};
 use crate::body::Body;
+use crate::limits::MAX_HTTP1_HEADERS;
 
-/// Headers of one answer.
-const MAX_HEADERS: usize = 1024;
 /// Bytes of the head of one answer (rule 188).
 const MAX_HEAD: usize = 1024 * 1024;
 /// How long a connection that nobody needs any more may take to end by itself: a member that does not read an upload
@@ -69,7 +68,7 @@ impl Connection {
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+    builder.max_headers(MAX_HTTP1_HEADERS).max_buf_size(MAX_HEAD);
     builder
 }
 

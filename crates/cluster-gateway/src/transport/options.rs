@@ -39,7 +39,7 @@ pub struct TransportOptions {
     /// How long data may stay unacknowledged before the kernel ends the connection. Default 9 s. On an HTTP/1.1 connection
     /// it ends when so much has been sent that the peer may have stopped reading.
     pub unacknowledged_timeout: Duration,
-    /// Idle HTTP/1.1 connections kept per cluster. Default 100.
+    /// Idle HTTP/1.1 connections kept per cluster. Default 256: with fewer, requests that come in bursts dial again and again.
     pub max_idle: usize,
     /// Connections per cluster, upgraded ones not counted. Default 1024.
     pub max_connections: usize,
@@ -78,7 +78,7 @@ impl Default for TransportOptions {
             ping_interval: Duration::from_secs(4),
             ping_timeout: Duration::from_millis(3500),
             unacknowledged_timeout: Duration::from_secs(9),
-            max_idle: 100,
+            max_idle: 256,
             max_connections: 1024,
             addresses: AddressPolicy::default(),
             konnectivity: None,

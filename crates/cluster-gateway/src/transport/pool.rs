@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::TryFutureExt;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 use tokio::sync::watch;
@@ -23,6 +24,9 @@ use super::idle::{IdleConnections, lock};
 use super::options::{Counters, OpenConnection};
 use super::released::Released;
 use super::{Failure, TransportError, TransportOptions, TransportSpec, h1, h2};
+
+/// As long as anybody may wait for an answer that may begin at any time.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The connections to one member. HTTP/2 ones are found without a lock.
 #[derive(Debug)]
@@ -126,17 +130,14 @@ impl Pool {
     }
 
     /// Waits for the head of an answer.
-    pub(super) async fn within_header_timeout<F: Future>(
+    pub(super) fn within_header_timeout<F: Future>(
         &self,
         limit: Option<Duration>,
         answer: F,
-    ) -> Result<F::Output, Failure> {
-        match limit {
-            None => Ok(answer.await),
-            Some(limit) => timeout(limit, answer)
-                .await
-                .map_err(|_| TransportError::header_timeout(self.spec(), limit).into()),
-        }
+    ) -> impl Future<Output = Result<F::Output, Failure>> {
+        // One kind of future instead of two: each request has room for what is made here.
+        let limit = limit.unwrap_or(NO_LIMIT);
+        timeout(limit, answer).map_err(move |_| TransportError::header_timeout(self.spec(), limit).into())
     }
 
     /// A connection for one request: one that stands if there is one, else a new one.

@@ -1,5 +1,6 @@
 //! Management: its own listener, beside the gateway's, with and without a hub.
 
+mod login;
 mod openapi;
 mod velaux;
 

@@ -76,6 +76,24 @@ fn shown(time: SystemTime) -> String {
     OffsetDateTime::from(time).format(&Rfc3339).unwrap_or_else(|_| "an unknown time".to_owned())
 }
 
+/// When the token ends; it is known to say so.
+pub(super) fn expires(token: &Jwt<'_>) -> Result<SystemTime, String> {
+    moment(token, "exp")?.ok_or_else(|| "it does not say when it expires (claim \"exp\")".to_owned())
+}
+
+/// Whether the token was made for the sign-in with this nonce, and for nobody else's client (OpenID Connect Core 3.1.3.7).
+pub(super) fn check_login(token: &Jwt<'_>, client_id: &str, nonce: &str) -> Result<(), String> {
+    let named = token.claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+    let same = aws_lc_rs::constant_time::verify_slices_are_equal(named.as_bytes(), nonce.as_bytes());
+    if nonce.is_empty() || same.is_err() {
+        return Err("it was made for another sign-in (claim \"nonce\")".to_owned());
+    }
+    if token.claims.get("azp").is_some_and(|party| party != client_id) {
+        return Err(format!("it was made for another client than {client_id:?} (claim \"azp\")"));
+    }
+    Ok(())
+}
+
 /// Whom the token names.
 pub(super) fn user(token: &Jwt<'_>, config: &OidcConfig) -> Result<UserInfo, String> {
     let claim = &config.username_claim;
@@ -85,7 +103,7 @@ pub(super) fn user(token: &Jwt<'_>, config: &OidcConfig) -> Result<UserInfo, Str
         return Err("its e-mail address is not verified (claim \"email_verified\")".to_owned());
     }
     let name = format!("{}{name}", config.effective_username_prefix());
-    not_of_the_system(&name, "user", "--oidc-username-prefix")?;
+    not_of_the_system(&name, "user", config.flags, "username-prefix")?;
     Ok(UserInfo { name, groups: groups(token, config)?, ..UserInfo::default() })
 }
 
@@ -103,16 +121,16 @@ fn groups(token: &Jwt<'_>, config: &OidcConfig) -> Result<Vec<String>, String> {
     let group = |name: &Value| {
         let name = name.as_str().ok_or_else(|| format!("its claim {claim:?} is not a list of strings"))?;
         let group = format!("{}{name}", config.groups_prefix);
-        not_of_the_system(&group, "group", "--oidc-groups-prefix").map(|()| group)
+        not_of_the_system(&group, "group", config.flags, "groups-prefix").map(|()| group)
     };
     names.iter().map(group).collect()
 }
 
 /// Names that Kubernetes keeps for itself, `system:masters` above all, are not an issuer's to give.
-fn not_of_the_system(name: &str, what: &str, flag: &str) -> Result<(), String> {
+fn not_of_the_system(name: &str, what: &str, flags: &str, flag: &str) -> Result<(), String> {
     if name.starts_with("system:") {
         let name: String = name.chars().take(MAX_SHOWN).collect();
-        return Err(format!("it names the {what} {name:?}, which no issuer may; set {flag}"));
+        return Err(format!("it names the {what} {name:?}, which no issuer may; set {flags}{flag}"));
     }
     Ok(())
 }

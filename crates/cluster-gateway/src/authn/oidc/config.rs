@@ -35,6 +35,8 @@ pub struct OidcConfig {
     pub key_refresh: Duration,
     /// How long after a look at the issuer's keys a token with an unknown key does not cause another. Default 10 s.
     pub key_pause: Duration,
+    /// What the names of these flags begin with, for messages. Default `--oidc-`.
+    pub flags: &'static str,
 }
 
 impl Default for OidcConfig {
@@ -51,6 +53,7 @@ impl Default for OidcConfig {
             signing_algs: vec!["RS256".to_owned()],
             key_refresh: Duration::from_secs(5 * 60),
             key_pause: Duration::from_secs(10),
+            flags: "--oidc-",
         }
     }
 }
@@ -61,28 +64,26 @@ impl OidcConfig {
     /// # Errors
     /// Every mistake, each with its flag.
     pub fn check(&self) -> Result<(), Vec<String>> {
-        let mut mistakes = Vec::new();
+        let (mut mistakes, flags) = (Vec::new(), self.flags);
         if let Err(problem) = check_url(&self.issuer_url) {
-            mistakes.push(format!("--oidc-issuer-url: {:?} {problem}", self.issuer_url));
+            mistakes.push(format!("{flags}issuer-url: {:?} {problem}", self.issuer_url));
         }
-        for (flag, value) in
-            [("--oidc-client-id", &self.client_id), ("--oidc-username-claim", &self.username_claim)]
-        {
+        for (flag, value) in [("client-id", &self.client_id), ("username-claim", &self.username_claim)] {
             if value.is_empty() {
-                mistakes.push(format!("{flag} must not be empty"));
+                mistakes.push(format!("{flags}{flag} must not be empty"));
             }
         }
         if self.groups_claim.as_ref().is_some_and(String::is_empty) {
-            mistakes.push("--oidc-groups-claim must not be empty; leave it out for no groups".to_owned());
+            mistakes.push(format!("{flags}groups-claim must not be empty; leave it out for no groups"));
         }
         if self.required_claims.keys().any(String::is_empty) {
-            mistakes.push("--oidc-required-claim: a claim has no name; write NAME=VALUE".to_owned());
+            mistakes.push(format!("{flags}required-claim: a claim has no name; write NAME=VALUE"));
         }
         if self.signing_algs.is_empty() {
-            mistakes.push("--oidc-signing-algs names none; RS256 is the usual one".to_owned());
+            mistakes.push(format!("{flags}signing-algs names none; RS256 is the usual one"));
         }
         for name in self.signing_algs.iter().filter(|name| Algorithm::parse(name).is_none()) {
-            mistakes.push(format!("--oidc-signing-algs: {name:?} is not one of {}", Algorithm::names()));
+            mistakes.push(format!("{flags}signing-algs: {name:?} is not one of {}", Algorithm::names()));
         }
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }

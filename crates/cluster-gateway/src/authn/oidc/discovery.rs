@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,10 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const MAX_DOCUMENT: usize = 1024 * 1024;
 
-#[derive(Deserialize)]
-struct Discovery {
+/// What an issuer says of itself.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Discovery {
     issuer: String,
     jwks_uri: String,
+    /// Where people sign in.
+    #[serde(default)]
+    pub(super) authorization_endpoint: String,
+    /// Where a code becomes a token.
+    #[serde(default)]
+    pub(super) token_endpoint: String,
+    /// How a client may say there who it is; `None`: in the header.
+    pub(super) token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
 /// The keys that the issuer publishes now.
@@ -35,25 +44,69 @@ struct Discovery {
 /// # Errors
 /// What failed, at which address.
 pub(super) async fn keys(config: &OidcConfig) -> Result<KeySet, String> {
-    tokio::time::timeout(PATIENCE, fetch_keys(config))
+    in_time(config, async {
+        let tls = connector(config).await?;
+        let uri = discover(config, &tls).await?.jwks_uri;
+        let document = fetch(&tls, &uri).await?;
+        KeySet::parse(&document).map_err(|problem| format!("{uri}: {problem}"))
+    })
+    .await
+}
+
+/// What the issuer says of itself now.
+///
+/// # Errors
+/// What failed, at which address.
+pub(super) async fn discovery(config: &OidcConfig) -> Result<Discovery, String> {
+    in_time(config, async { discover(config, &connector(config).await?).await }).await
+}
+
+/// Sends a form; the answer's code and body. `authorization`: a header of this value.
+///
+/// # Errors
+/// What failed, at which address; never what was sent.
+pub(super) async fn post(
+    config: &OidcConfig,
+    url: &str,
+    form: String,
+    authorization: Option<HeaderValue>,
+) -> Result<(StatusCode, Bytes), String> {
+    in_time(config, async {
+        let (tls, uri) = (connector(config).await?, checked(url)?);
+        let mut request = Request::post(path(&uri))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::from(form))
+            .map_err(|error| error.to_string())?;
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        }
+        send(&tls, &uri, request).await.map_err(|problem| format!("{url}: {problem}"))
+    })
+    .await
+}
+
+async fn in_time<T>(config: &OidcConfig, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    tokio::time::timeout(PATIENCE, work)
         .await
         .unwrap_or_else(|_| Err(format!("{}: no answer within {} s", config.issuer_url, PATIENCE.as_secs())))
 }
 
-async fn fetch_keys(config: &OidcConfig) -> Result<KeySet, String> {
-    let tls = TlsConnector::from(Arc::new(client(roots(config).await?)?));
+async fn connector(config: &OidcConfig) -> Result<TlsConnector, String> {
+    Ok(TlsConnector::from(Arc::new(client(roots(config).await?)?)))
+}
+
+async fn discover(config: &OidcConfig, tls: &TlsConnector) -> Result<Discovery, String> {
     let url = format!("{}/.well-known/openid-configuration", config.issuer_url.trim_end_matches('/'));
-    let document = fetch(&tls, &url).await?;
+    let document = fetch(tls, &url).await?;
     let discovery: Discovery = serde_json::from_slice(&document)
         .map_err(|error| format!("{url}: is no OpenID Connect discovery document: {error}"))?;
     if discovery.issuer != config.issuer_url {
         return Err(format!(
-            "{url}: the issuer calls itself {:?}; --oidc-issuer-url must be exactly that",
-            discovery.issuer
+            "{url}: the issuer calls itself {:?}; {}issuer-url must be exactly that",
+            discovery.issuer, config.flags
         ));
     }
-    let document = fetch(&tls, &discovery.jwks_uri).await?;
-    KeySet::parse(&document).map_err(|problem| format!("{}: {problem}", discovery.jwks_uri))
+    Ok(discovery)
 }
 
 /// The roots to verify the issuer's server with.
@@ -66,7 +119,8 @@ pub(super) async fn roots(config: &OidcConfig) -> Result<RootCertStore, String> 
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
-    let wrong = |problem: &dyn std::fmt::Display| format!("--oidc-ca-file: {}: {problem}", path.display());
+    let wrong =
+        |problem: &dyn std::fmt::Display| format!("{}ca-file: {}: {problem}", config.flags, path.display());
     let pem = tokio::fs::read(path).await.map_err(|error| wrong(&error))?;
     for certificate in pki::certificates(&pem).map_err(|error| wrong(&error))? {
         roots.add(certificate).map_err(|error| wrong(&error))?;
@@ -81,12 +135,30 @@ fn client(roots: RootCertStore) -> Result<ClientConfig, String> {
 }
 
 async fn fetch(tls: &TlsConnector, url: &str) -> Result<Bytes, String> {
-    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https") && !url.contains('@'));
-    let uri = uri.ok_or_else(|| format!("{url:?} is no https:// URL, or names a user"))?;
-    get(tls, &uri).await.map_err(|problem| format!("{url}: {problem}"))
+    let uri = checked(url)?;
+    let request = Request::get(path(&uri)).body(Full::default()).map_err(|error| error.to_string())?;
+    let answer = send(tls, &uri, request).await.and_then(|(code, body)| match code {
+        StatusCode::OK => Ok(body),
+        other => Err(format!("the answer is {other}, not 200 OK")),
+    });
+    answer.map_err(|problem| format!("{url}: {problem}"))
 }
 
-async fn get(tls: &TlsConnector, uri: &Uri) -> Result<Bytes, String> {
+/// A URL that may be asked: HTTPS, and without a user.
+pub(super) fn checked(url: &str) -> Result<Uri, String> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https") && !url.contains('@'));
+    uri.ok_or_else(|| format!("{url:?} is no https:// URL, or names a user"))
+}
+
+fn path(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+async fn send(
+    tls: &TlsConnector,
+    uri: &Uri,
+    mut request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let authority = uri.authority().ok_or("names no host")?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -97,16 +169,13 @@ async fn get(tls: &TlsConnector, uri: &Uri) -> Result<Bytes, String> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| text(&error))?;
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, authority.as_str())
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, concat!("cluster-gateway/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| text(&error))?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::try_from(authority.as_str()).map_err(|error| text(&error))?);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let agent = concat!("cluster-gateway/", env!("CARGO_PKG_VERSION"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     let response = sender.send_request(request).await.map_err(|error| text(&error))?;
-    if response.status() != StatusCode::OK {
-        return Err(format!("the answer is {}, not 200 OK", response.status()));
-    }
+    let code = response.status();
     let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(|error| text(&error))
+    body.map(|body| (code, body.to_bytes())).map_err(|error| text(&error))
 }

@@ -12,11 +12,11 @@ const MAX_TOKEN: usize = 128 * 1024;
 
 /// A token in compact form.
 #[derive(Debug)]
-pub(super) struct Jwt<'a> {
+pub(crate) struct Jwt<'a> {
     header: Header,
-    pub(super) claims: Map<String, Value>,
-    pub(super) message: &'a [u8],
-    pub(super) signature: Vec<u8>,
+    pub(crate) claims: Map<String, Value>,
+    pub(crate) message: &'a [u8],
+    pub(crate) signature: Vec<u8>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -28,7 +28,7 @@ struct Header {
 
 impl<'a> Jwt<'a> {
     /// `None` if it is no signed token of JSON claims.
-    pub(super) fn parse(token: &'a str) -> Option<Self> {
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
         if token.len() > MAX_TOKEN {
             return None;
         }
@@ -48,15 +48,20 @@ impl<'a> Jwt<'a> {
         self.header.kid.as_deref()
     }
 
-    /// The algorithm that it names, if it is one of those that are allowed.
-    pub(super) fn algorithm(&self, allowed: &[Algorithm]) -> Result<Algorithm, String> {
+    /// Whether it says that it is signed by `algorithm`, and nothing that is not understood.
+    pub(crate) fn is_signed_with(&self, algorithm: &str) -> bool {
+        self.header.alg == algorithm && self.header.crit.is_none()
+    }
+
+    /// The algorithm that it names, if it is one of those that are allowed. `flags`: what the setting's name begins with.
+    pub(super) fn algorithm(&self, allowed: &[Algorithm], flags: &str) -> Result<Algorithm, String> {
         if self.header.crit.is_some() {
             return Err("it has critical extensions, which are not understood".to_owned());
         }
         let named = allowed.iter().find(|algorithm| algorithm.name == self.header.alg);
         named.copied().ok_or_else(|| {
             let name: String = self.header.alg.chars().take(32).collect();
-            format!("it is signed with {name:?}, which is not among --oidc-signing-algs")
+            format!("it is signed with {name:?}, which is not among {flags}signing-algs")
         })
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::StoreOptions;
+use super::{LoginOptions, StoreOptions};
 
 /// Management inside another server.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,6 +26,10 @@ pub struct ManageOptions {
     /// What people call this hub, for the console [default: the host of the hub's API server]
     #[arg(long, value_name = "NAME")]
     pub manage_name: Option<String>,
+
+    /// How people sign in.
+    #[command(flatten)]
+    pub login: LoginOptions,
 
     /// Where records of clusters are kept.
     #[command(flatten)]

@@ -187,6 +187,12 @@ impl StoreConfig {
         Ok(Self { kind, database: database.to_owned(), url })
     }
 
+    /// The hub's namespace that VelaUX keeps all its records in, too; `None`: they are elsewhere.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        (self.kind == StoreType::KubeApi).then_some(self.database.as_str())
+    }
+
     /// The kind of store.
     #[must_use]
     pub fn kind(&self) -> StoreType {

@@ -19,10 +19,11 @@ fn client(member: &FakeMember, path: &'static str, tasks: &TaskTracker) -> Duple
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (upstream, tasks) = (upstream.clone(), tasks.clone());
         async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
             let (method, uri, hop) = (parts.method.clone(), parts.uri.clone(), Hop::default());
             let outbound = outbound(&upstream, &method, path, uri.query(), &hop);
-            let answer = upgrade::forward(&outbound, parts, body.into(), peer(), stream(&tasks)).await;
+            let mut body = body.into();
+            let answer = upgrade::forward(&outbound, &mut parts, &mut body, &peer(), stream(&tasks)).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|error| error.into_response(false)))
         }
     });
@@ -185,8 +186,8 @@ async fn rule_177_a_failed_dial_of_an_upgrade_says_so() {
         Request::post("/x").header("upgrade", "SPDY/3.1").body(Body::empty()).expect("a request");
     let on_upgrade = hyper::upgrade::on(&mut request);
     request.extensions_mut().insert(on_upgrade);
-    let (parts, body) = request.into_parts();
-    let error = upgrade::forward(&outbound, parts, body, peer(), stream(&TaskTracker::new()))
+    let (mut parts, mut body) = request.into_parts();
+    let error = upgrade::forward(&outbound, &mut parts, &mut body, &peer(), stream(&TaskTracker::new()))
         .await
         .expect_err("nobody listens");
     let expected = format!("error dialing backend: dial tcp {}: connect: connection refused", member.address);

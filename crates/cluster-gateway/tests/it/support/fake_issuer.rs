@@ -14,8 +14,9 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cluster_gateway::request::query_value;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -31,6 +32,8 @@ use super::fake_member::{TestCa, server_config};
 pub(crate) const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// Path of the keys.
 pub(crate) const KEYS: &str = "/keys";
+/// Path at which a code becomes a token.
+pub(crate) const TOKEN: &str = "/token";
 
 /// A running issuer; stops with the runtime of the test.
 pub(crate) struct FakeIssuer {
@@ -44,6 +47,10 @@ struct State {
     documents: BTreeMap<&'static str, (StatusCode, String)>,
     hangs: bool,
     requests: Vec<String>,
+    /// ID tokens by code; each is good once.
+    codes: BTreeMap<String, String>,
+    /// `Authorization` and form of each request for a token.
+    forms: Vec<(Option<String>, String)>,
 }
 
 impl FakeIssuer {
@@ -70,7 +77,11 @@ impl FakeIssuer {
 
     /// Sets what the discovery document says.
     pub(crate) fn describe(&self, issuer: &str, keys: &str) {
-        self.answer(DISCOVERY, 200, &json!({ "issuer": issuer, "jwks_uri": keys }).to_string());
+        let document = json!({
+            "issuer": issuer, "jwks_uri": keys, "authorization_endpoint": format!("{}/authorize", self.url),
+            "token_endpoint": format!("{}{TOKEN}", self.url),
+        });
+        self.answer(DISCOVERY, 200, &document.to_string());
     }
 
     pub(crate) fn publish(&self, keys: &[&SigningKey]) {
@@ -85,6 +96,16 @@ impl FakeIssuer {
     pub(crate) fn answer(&self, path: &'static str, code: u16, body: &str) {
         let code = StatusCode::from_u16(code).unwrap();
         self.state.lock().unwrap().documents.insert(path, (code, body.to_owned()));
+    }
+
+    /// Lets a code become this token, once.
+    pub(crate) fn code(&self, code: &str, id_token: &str) {
+        self.state.lock().unwrap().codes.insert(code.to_owned(), id_token.to_owned());
+    }
+
+    /// `Authorization` and form of all requests for a token.
+    pub(crate) fn forms(&self) -> Vec<(Option<String>, String)> {
+        self.state.lock().unwrap().forms.clone()
     }
 
     /// Answers nothing from now on.
@@ -116,10 +137,16 @@ async fn serve(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let authorization = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let form = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     let (code, body, hangs) = {
         let mut state = state.lock().unwrap();
-        state.requests.push(request.uri().path().to_owned());
-        let found = state.documents.get(request.uri().path()).cloned();
+        state.requests.push(parts.uri.path().to_owned());
+        let found = match state.documents.get(parts.uri.path()).cloned() {
+            None if parts.uri.path() == TOKEN => Some(state.token(authorization, form)),
+            found => found,
+        };
         let (code, body) = found.unwrap_or((StatusCode::NOT_FOUND, String::new()));
         (code, body, state.hangs)
     };
@@ -132,6 +159,17 @@ async fn serve(
         response.headers_mut().insert("location", http::HeaderValue::from_static(KEYS));
     }
     Ok(response)
+}
+
+impl State {
+    fn token(&mut self, authorization: Option<String>, form: String) -> (StatusCode, String) {
+        let code = query_value(&form, "code").unwrap_or_default().into_owned();
+        self.forms.push((authorization, form));
+        match self.codes.remove(&code) {
+            Some(token) => (StatusCode::OK, json!({ "id_token": token, "token_type": "Bearer" }).to_string()),
+            None => (StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" }).to_string()),
+        }
+    }
 }
 
 /// A key pair of an issuer.

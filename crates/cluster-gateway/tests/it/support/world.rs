@@ -14,6 +14,7 @@ use cluster_gateway::health::HealthConfig;
 use cluster_gateway::hub::HubConfig;
 use cluster_gateway::identity::IdentityConfig;
 use cluster_gateway::limits::LimitsConfig;
+use cluster_gateway::manage::login::LoginConfig;
 use cluster_gateway::manage::store::{StoreConfig, StoreType, StoreUrl};
 use cluster_gateway::registry::ProxyEnvironment;
 use cluster_gateway::renewal::RenewalConfig;
@@ -61,6 +62,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) manage: bool,
     /// Whether its records are ConfigMaps of the hub instead.
     pub(crate) records_at_hub: bool,
+    /// How people sign in there.
+    pub(crate) login: LoginConfig,
 }
 
 impl Default for Setup<'_> {
@@ -83,6 +86,7 @@ impl Default for Setup<'_> {
             certificate: None,
             manage: false,
             records_at_hub: false,
+            login: LoginConfig::default(),
         }
     }
 }
@@ -235,7 +239,9 @@ pub(crate) fn config(hub: &FakeHub, setup: Setup<'_>) -> Config {
     Config {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         serves_gateway: true,
-        manage: setup.manage.then(|| management(&hub.dir().join("clusters.db"))),
+        manage: setup
+            .manage
+            .then(|| ManageConfig { login: setup.login, ..management(&hub.dir().join("clusters.db")) }),
         tls: Some(tls),
         mode: Mode::Hub(HubMode {
             secret_namespace: NAMESPACE.to_owned(),
@@ -272,6 +278,7 @@ pub(crate) fn management(file: &Path) -> ManageConfig {
         tls: true,
         name: None,
         records: StoreConfig::new(StoreType::Sqlite, None, Some(&url)).unwrap(),
+        login: LoginConfig::default(),
     }
 }
 
