@@ -4,6 +4,7 @@
 //! serialise.
 
 mod address;
+mod capacity;
 mod contexts;
 mod list;
 mod probe;
@@ -12,6 +13,10 @@ mod verify;
 mod version;
 
 pub use address::{Address, AddressError, GatewayService, find};
+pub use capacity::{
+    Capacity, CapacityError, LIMIT as CAPACITY_LIMIT, Node, Problem, Readiness, ResourceInfo, Resources,
+    StorageClass, capacity, quantity,
+};
 pub use contexts::{ContextsError, Direct, Route, caveat, contexts};
 pub use list::{ListError, from_store, is_selector, through_gateway};
 pub use probe::{Probe, probe, probe_directly};

@@ -14,6 +14,10 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+mod facts;
+
+pub use facts::{CertificateFacts, is_self_issued, names_as_issuer};
+
 /// Why PEM text cannot be used. Never holds a part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PkiError {

@@ -306,8 +306,13 @@ fn policy(config: &Config) -> ClusterPolicy {
     let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
     let response_header_timeout = config.response_header_timeout;
     let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
-    let transport =
-        TransportOptions { addresses, konnectivity, response_header_timeout, ..TransportOptions::default() };
+    let transport = TransportOptions {
+        addresses,
+        konnectivity,
+        response_header_timeout,
+        remember_certificates: config.manage.is_some(),
+        ..TransportOptions::default()
+    };
     if !config.proxies.is_empty() {
         tracing::info!(
             "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"

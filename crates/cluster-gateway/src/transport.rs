@@ -19,6 +19,7 @@ use crate::credential::ClientCertificate;
 
 mod address;
 mod breaker;
+mod certificates;
 mod condition;
 mod dial;
 mod endpoint;
@@ -43,6 +44,7 @@ mod tls;
 
 pub use address::AddressPolicy;
 pub use breaker::Opened;
+pub use certificates::{CertificateRole, Certificates, ServedCertificate, VerificationKind};
 pub use condition::{Condition, State};
 pub use endpoint::{EndpointError, EndpointUrl};
 pub use fault::TransportError;

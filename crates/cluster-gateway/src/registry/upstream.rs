@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, StatusCode};
 
 use crate::credential::{ClientCertificate, Credential, ExecCredential, Issued};
-use crate::transport::Transport;
+use crate::transport::{Certificates, Transport};
 
 /// The way to a member.
 #[derive(Debug, Clone)]
@@ -62,6 +62,13 @@ impl Upstream {
             _ => Cow::Borrowed(&self.transport),
         };
         Ok(Way { credential: &self.credential, issued: Some(issued), transport })
+    }
+
+    /// The certificates of both ends, as far as they are known: of the connections that requests use now. Opens none.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        let certified = self.certified.as_ref().and_then(|certified| certified.0.load_full());
+        certified.unwrap_or_else(|| Arc::clone(&self.transport)).certificates()
     }
 
     /// The program that gives the credential, if one does.

@@ -7,6 +7,7 @@ use tokio::io::BufReader;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::certificates::LastSeen;
 use super::hop::{Hop, Route};
 use super::options::Counters;
 use super::proxy::Tunnels;
@@ -50,6 +51,11 @@ impl Dialer {
     pub(super) fn new(spec: TransportSpec, options: Arc<TransportOptions>) -> Self {
         let (addresses, tunnels) = Default::default();
         Self { spec, options, counters: Arc::default(), tls: OnceLock::new(), addresses, tunnels }
+    }
+
+    /// What the member has shown last, if that is kept and there was a handshake.
+    pub(super) fn last_seen(&self) -> Option<&LastSeen> {
+        self.tls.get()?.as_ref().ok()?.last_seen.as_deref()
     }
 
     /// Connects and agrees on TLS and a protocol.

@@ -51,6 +51,9 @@ pub struct TransportOptions {
     pub resolver: Resolver,
     /// What all TLS handshakes share.
     pub tls: TlsBasis,
+    /// Whether the certificates of the last handshake with each member are kept, to be shown
+    /// ([`Transport::certificates`](super::Transport::certificates)). Default: no, and then it costs nothing.
+    pub remember_certificates: bool,
 }
 
 /// Cryptography and the system's root certificates, made once for all clusters.
@@ -84,6 +87,7 @@ impl Default for TransportOptions {
             konnectivity: None,
             resolver: Resolver::default(),
             tls: TlsBasis::default(),
+            remember_certificates: false,
         }
     }
 }
@@ -98,6 +102,7 @@ impl TransportOptions {
             tls_handshake_timeout: self.tls_handshake_timeout.min(limit),
             response_header_timeout: Some(self.response_header_timeout.map_or(limit, |own| own.min(limit))),
             upgrade_header_timeout: self.upgrade_header_timeout.min(limit),
+            remember_certificates: false,
             ..self.clone()
         }
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::certificates::{LastSeen, Remembering};
 use super::{Peer, TransportError, TransportOptions, TransportSpec, Verification};
 use crate::pki;
 
@@ -24,6 +25,8 @@ pub(super) struct Tls {
     pub(super) http1: Arc<ClientConfig>,
     /// Name in SNI and in the certificate.
     pub(super) server_name: ServerName<'static>,
+    /// What the member has shown, if that is kept.
+    pub(super) last_seen: Option<Arc<LastSeen>>,
 }
 
 impl Tls {
@@ -31,27 +34,47 @@ impl Tls {
         let name = spec.server_name.as_deref().unwrap_or(&spec.endpoint.host);
         let server_name = ServerName::try_from(name.to_owned())
             .map_err(|_| TransportError::Tls(format!("\"{name}\" cannot be the name of a TLS server")))?;
-        let mut pooled = config(spec, options)?;
+        let last_seen = options.remember_certificates.then(Arc::default);
+        let mut pooled = config(spec, options, last_seen.as_ref())?;
         let mut http1 = pooled.clone();
         pooled.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         http1.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { pooled: Arc::new(pooled), http1: Arc::new(http1), server_name })
+        Ok(Self { pooled: Arc::new(pooled), http1: Arc::new(http1), server_name, last_seen })
     }
 }
 
-fn config(spec: &TransportSpec, options: &TransportOptions) -> Result<ClientConfig, TransportError> {
+fn config(
+    spec: &TransportSpec,
+    options: &TransportOptions,
+    last_seen: Option<&Arc<LastSeen>>,
+) -> Result<ClientConfig, TransportError> {
     let internal = |error: rustls::Error| TransportError::Tls(error.to_string());
     let provider = options.tls.provider();
     // TLS 1.2 and 1.3 are all that rustls has (rule 165).
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(internal)?;
-    let builder = match &spec.verification {
-        Verification::Bundle(pem) => builder.with_root_certificates(bundle(spec.peer, pem)?),
-        Verification::SystemRoots => builder.with_root_certificates(options.tls.system_roots()),
-        Verification::Insecure => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(DangerousNoVerification(provider)))
+    let remembering = |verifier: Arc<dyn ServerCertVerifier>| match last_seen {
+        Some(last) => Arc::new(Remembering { verifier, last: Arc::clone(last) }),
+        None => verifier,
+    };
+    let roots = match &spec.verification {
+        Verification::Bundle(pem) => Some(Arc::new(bundle(spec.peer, pem)?)),
+        Verification::SystemRoots => Some(options.tls.system_roots()),
+        Verification::Insecure => None,
+    };
+    let builder = match roots {
+        None => {
+            let verifier = remembering(Arc::new(DangerousNoVerification(provider)));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         }
+        // The same verifier as without; where there is nothing to verify by, it could not be built.
+        Some(roots) if last_seen.is_some() && !roots.is_empty() => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+            let verifier = verifier.map_err(|error| TransportError::Tls(error.to_string()))?;
+            builder.dangerous().with_custom_certificate_verifier(remembering(verifier))
+        }
+        Some(roots) => builder.with_root_certificates(roots),
     };
     let mut config = match &spec.client_certificate {
         Some(certificate) => {
