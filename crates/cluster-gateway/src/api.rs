@@ -20,7 +20,7 @@ use crate::request::{DocumentTarget, ResourceTarget};
 use crate::status::Error;
 
 mod cluster_gateways;
-mod compress;
+pub(crate) mod compress;
 mod described;
 mod diagnosis;
 mod discovery;

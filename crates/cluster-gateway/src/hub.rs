@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -14,6 +15,9 @@ use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+
+use crate::pki;
 
 mod call;
 mod event;
@@ -85,6 +89,7 @@ pub struct Hub {
     access_reviews: Reviewer,
     namespace: String,
     url: String,
+    ca: Option<Arc<str>>,
     in_cluster: bool,
 }
 
@@ -112,6 +117,7 @@ impl Hub {
             authentication,
             namespace: main.default_namespace.clone(),
             url: main.cluster_url.to_string(),
+            ca: bundle(&main),
             in_cluster: config.kubeconfig.is_none(),
             client: client(main).await?,
         })
@@ -134,6 +140,12 @@ impl Hub {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The bundle that the hub's API server is verified with, PEM; `None`: the roots of the system.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca.as_deref()
     }
 
     /// Whether the hub is the cluster that this process runs in.
@@ -215,6 +227,15 @@ async fn from_file(path: &Path) -> Result<Config, HubError> {
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| unusable(chain(&error)))
+}
+
+/// The CAs of the configuration, PEM.
+fn bundle(config: &Config) -> Option<Arc<str>> {
+    let given = config.root_cert.as_ref().map(|roots| {
+        roots.iter().map(|der| pki::to_pem(&CertificateDer::from_slice(der))).collect::<String>()
+    });
+    let read = || std::fs::read_to_string(config.root_cert_file.as_ref()?).ok();
+    given.or_else(read).map(Into::into)
 }
 
 /// Makes a client where it may block: a kubeconfig can name a program to run for its credential.

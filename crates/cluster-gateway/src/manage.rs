@@ -20,7 +20,10 @@ pub mod store;
 mod busy;
 mod caller;
 mod cluster_name;
+mod events;
+mod fleet;
 mod input;
+mod join;
 mod openapi;
 mod pages;
 mod place;
@@ -33,6 +36,7 @@ mod velaux;
 pub use busy::{Busy, Held};
 pub use caller::{Caller, Means};
 pub use cluster_name::ClusterName;
+pub use fleet::{Fleet, Route, SelfAddress, is_reachable, needs_force};
 pub use input::{Json, MAX_BODY};
 pub use place::Place;
 pub use records::{Records, View};
@@ -70,6 +74,10 @@ pub struct Manage {
     pub resources: Resources,
     /// Clusters that are being changed right now.
     pub busy: Busy,
+    /// What is kept of the fleet while people look at it.
+    pub fleet: Fleet,
+    /// Where users reach this very process as a gateway; `None`: there is a hub, or management is all that is served.
+    pub own: Option<SelfAddress>,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
     /// Who asks, and how people sign in.

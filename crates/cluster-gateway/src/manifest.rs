@@ -25,6 +25,8 @@ pub struct Problem {
     pub file: String,
     /// Line, from 1, if it is known.
     pub line: Option<u64>,
+    /// Column in that line, from 1, if it is known.
+    pub column: Option<u64>,
     /// Number of the document in the file, from 1, if it is one document's.
     pub document: Option<usize>,
     /// What is wrong, for whoever must mend it.
@@ -35,7 +37,7 @@ impl Problem {
     /// A problem of a whole file.
     #[must_use]
     pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: None, document: None, reason: reason.into() }
+        Self { file: file.to_owned(), line: None, column: None, document: None, reason: reason.into() }
     }
 }
 
@@ -127,9 +129,11 @@ impl<'a> Document<'a> {
         }
         let options = serde_saphyr::options! { with_snippet: false };
         serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
-            let line = error.location().map_or(1, |location| location.line().max(1));
+            let location = error.location();
+            let line = location.map_or(1, |location| location.line().max(1));
+            let column = location.map(|location| location.column().max(1));
             let words = printable(&words(&error));
-            self.at(self.before + line, words)
+            Problem { column, ..self.at(self.before + line, words) }
         })
     }
 
@@ -138,11 +142,12 @@ impl<'a> Document<'a> {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
         let words = printable(text.strip_suffix(&place).unwrap_or(&text));
-        self.at(error.line() as u64, words)
+        Problem { column: Some(error.column() as u64), ..self.at(error.line() as u64, words) }
     }
 
     fn at(&self, line: u64, reason: String) -> Problem {
-        Problem { file: self.file.to_owned(), line: Some(line), document: Some(self.number), reason }
+        let (file, line, document) = (self.file.to_owned(), Some(line), Some(self.number));
+        Problem { file, line, column: None, document, reason }
     }
 }
 

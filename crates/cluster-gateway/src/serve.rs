@@ -145,6 +145,7 @@ impl Server {
                     tls: &tls,
                     drain,
                     connections: &connections,
+                    own: management::own_address(&config, address),
                 };
                 let (place, home) = (management::place(&followed), management::home(&config, &followed)?);
                 Some(management::start(&mut tasks, manage, place, &home, shared).await?)

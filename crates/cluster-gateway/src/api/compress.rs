@@ -62,14 +62,14 @@ impl Packing {
 }
 
 /// `None`: it cannot be compressed, which memory alone could cause.
-pub(super) fn gzip(bytes: &[u8], level: Compression) -> Option<Bytes> {
+pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), level);
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
 
 /// Whether `gzip` is named in `Accept-Encoding` and not refused by `q=0` (RFC 9110, 12.5.3).
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::ACCEPT_ENCODING)
         .into_iter()

@@ -54,6 +54,12 @@ impl IdentityPassing {
         Self { always, global: ArcSwap::from_pointee(rules), file: Mutex::new(file) }
     }
 
+    /// Whether every request is passed on as its caller's.
+    #[must_use]
+    pub fn passes_all(&self) -> bool {
+        self.always
+    }
+
     /// As whom the member `cluster`, whose own rules are `own`, sees this caller's request: decided by the first rule that
     /// matches, the cluster's before the global ones; without a match the caller stays who they are (rule 153). Rules that
     /// could not be read close the cluster to identities that are passed on (rule 154).

@@ -13,9 +13,13 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-use crate::manifest::{Document, Fields};
+use crate::manifest::{Document, Fields, Problem};
 use crate::registry;
 use crate::transport::EndpointUrl;
+
+mod contexts;
+
+pub use contexts::{Contexts, ContextsError, NamedContext};
 
 /// Size of a kubeconfig, in bytes, from which on it is refused.
 const MAX_KUBECONFIG: u64 = 4 * 1024 * 1024;
@@ -23,6 +27,8 @@ const MAX_KUBECONFIG: u64 = 4 * 1024 * 1024;
 const MAX_FILE: u64 = 1024 * 1024;
 /// Contexts that a message names.
 const MOST_NAMED: usize = 20;
+/// What is said of a file that a kubeconfig from elsewhere names.
+const ON_ANOTHER_MACHINE: &str = "on the machine that it comes from";
 /// Keys that name files, and those that hold the same.
 const OF_CLUSTER: [(&str, &str); 1] = [("certificate-authority", "certificate-authority-data")];
 const OF_USER: [(&str, &str); 2] =
@@ -33,8 +39,16 @@ const OF_USER: [(&str, &str); 2] =
 pub struct KubeconfigSource {
     name: String,
     text: String,
-    /// Where the files are that it names by relative paths.
-    directory: Option<PathBuf>,
+    files: Files,
+}
+
+/// What may be read besides the kubeconfig itself.
+#[derive(Clone)]
+enum Files {
+    /// Files of this machine; and where they are that it names by relative paths, if that is known.
+    Here(Option<PathBuf>),
+    /// None: it comes from another machine, and what it names is there.
+    Elsewhere,
 }
 
 /// What one context says.
@@ -77,7 +91,13 @@ impl KubeconfigSource {
         if text.trim().is_empty() {
             return Err(format!("{name} is empty"));
         }
-        Ok(Self { name: name.to_owned(), text, directory })
+        Ok(Self { name: name.to_owned(), text, files: Files::Here(directory) })
+    }
+
+    /// A kubeconfig that somebody has sent from another machine. No file of this one is read, whatever it names.
+    #[must_use]
+    pub fn sent(text: String) -> Self {
+        Self { name: "the kubeconfig".to_owned(), text, files: Files::Elsewhere }
     }
 
     /// Takes one context, `current-context` by default, and reads the files that it names.
@@ -85,23 +105,24 @@ impl KubeconfigSource {
     /// # Errors
     /// What is wrong with it, without a part of it.
     pub fn member(&self, context: Option<&str>) -> Result<Member, String> {
-        let documents = Document::all(&self.name, &self.text).map_err(|problem| problem.to_string())?;
-        let [document] = documents.as_slice() else {
-            return Err(format!(
-                "{} holds {} documents; expected one kubeconfig",
-                self.name,
-                documents.len()
-            ));
-        };
-        let value = document.value().map_err(|problem| problem.to_string())?;
+        let value = self.value().map_err(|problem| problem.to_string())?;
         let fields = Fields::of(&value, "").map_err(|reason| format!("{}: {reason}", self.name))?;
         self.of(&fields, context).map_err(|reason| format!("{}: {reason}", self.name))
     }
 
-    fn of(&self, kubeconfig: &Fields<'_>, wanted: Option<&str>) -> Result<Member, String> {
-        if let Some(kind) = kubeconfig.text("kind")?.filter(|kind| *kind != "Config") {
-            return Err(format!("it is a {}, not a kubeconfig", shown(kind)));
+    fn value(&self) -> Result<Value, Problem> {
+        let documents = Document::all(&self.name, &self.text)?;
+        match documents.as_slice() {
+            [document] => document.value(),
+            _ => {
+                let reason = format!("it holds {} documents; expected one kubeconfig", documents.len());
+                Err(Problem::of_file(&self.name, reason))
+            }
         }
+    }
+
+    fn of(&self, kubeconfig: &Fields<'_>, wanted: Option<&str>) -> Result<Member, String> {
+        must_be_kubeconfig(kubeconfig)?;
         let name = context_name(kubeconfig, wanted)?;
         let context = held(kubeconfig, "contexts", "context", name)?;
         let (cluster_name, cluster) = part(kubeconfig, &context, "clusters", "cluster")?;
@@ -152,10 +173,13 @@ impl KubeconfigSource {
 
     fn file(&self, path: &str, key: &str) -> Result<Vec<u8>, String> {
         let shown = shown(path);
-        let path = match (&self.directory, Path::new(path)) {
-            (_, path) if path.is_absolute() => path.to_path_buf(),
-            (Some(directory), path) => directory.join(path),
-            (None, _) => {
+        let path = match (&self.files, Path::new(path)) {
+            (Files::Elsewhere, _) => {
+                return Err(format!("{key} names the file {shown} {ON_ANOTHER_MACHINE}"));
+            }
+            (Files::Here(_), path) if path.is_absolute() => path.to_path_buf(),
+            (Files::Here(Some(directory)), path) => directory.join(path),
+            (Files::Here(None), _) => {
                 return Err(format!(
                     "{key} names the file {shown}, and nobody knows where that starts from; write its content into the \
                      kubeconfig with kubectl config view --flatten --raw"
@@ -198,6 +222,13 @@ impl std::fmt::Debug for KubeconfigSource {
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Member").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn must_be_kubeconfig(fields: &Fields<'_>) -> Result<(), String> {
+    match fields.text("kind")?.filter(|kind| *kind != "Config") {
+        Some(kind) => Err(format!("it is a {}, not a kubeconfig", shown(kind))),
+        None => Ok(()),
     }
 }
 

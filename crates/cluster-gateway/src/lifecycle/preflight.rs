@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::registry::{ClusterPolicy, Entry, Upstream};
 
 /// Annotation in which KubeVela keeps a member's version.
-pub(super) const ANNOTATION_VERSION: &str = concat!(cluster_gateway_client::group!(), "/cluster-version");
+pub const ANNOTATION_VERSION: &str = concat!(cluster_gateway_client::group!(), "/cluster-version");
 /// How long the answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Bytes of it that are read.

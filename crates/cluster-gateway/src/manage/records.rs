@@ -180,7 +180,7 @@ impl Records {
 }
 
 impl View {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self { records: BTreeMap::new(), looked: Instant::now(), problem: None }
     }
 

@@ -14,7 +14,9 @@ use crate::gateway::Gateway;
 use crate::issuer::DataDir;
 use crate::manage::login::{Home, Login};
 use crate::manage::store::Store;
-use crate::manage::{Busy, Manage, ManageSettings, Management, Place, Records, Resources};
+use crate::manage::{
+    Busy, Fleet, Manage, ManageSettings, Management, Place, Records, Resources, SelfAddress,
+};
 use crate::registry::ClusterPolicy;
 use crate::server::{Listener, TlsReloader};
 
@@ -25,6 +27,7 @@ pub(super) struct Shared<'s> {
     pub(super) tls: &'s Arc<TlsReloader>,
     pub(super) drain: &'s CancellationToken,
     pub(super) connections: &'s TaskTracker,
+    pub(super) own: Option<SelfAddress>,
 }
 
 /// Binds the socket and serves. Gives the address.
@@ -58,6 +61,8 @@ pub(super) async fn start(
         records: Records::new(Store::open(&config.records, hub).await?),
         resources: Resources::default(),
         busy: Busy::default(),
+        fleet: Fleet::default(),
+        own: shared.own,
         policy: shared.policy,
         stopping: shared.drain.clone(),
     });
@@ -103,6 +108,18 @@ fn name(config: &ManageConfig, place: &Place) -> String {
         }
         Place::Directory(_) => "standalone".to_owned(),
     })
+}
+
+/// Where users reach this process as a gateway, without a hub.
+pub(super) fn own_address(config: &Config, address: SocketAddr) -> Option<SelfAddress> {
+    match &config.mode {
+        Mode::Standalone(mode) if config.serves_gateway => Some(SelfAddress {
+            address,
+            data_dir: mode.data_dir.clone(),
+            own_certificate: config.tls.is_none(),
+        }),
+        Mode::Standalone(_) | Mode::Hub(_) => None,
+    }
 }
 
 /// Where clusters are kept.

@@ -1,8 +1,19 @@
 //! Management: its own listener, beside the gateway's, with and without a hub.
 
+mod doctor;
+mod fleet;
+mod join;
+mod kubeconfig;
 mod login;
 mod openapi;
 mod velaux;
+
+use std::time::Duration;
+
+use http::Method;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::Value;
 
 use crate::standalone::Alone;
 use crate::support::caller::{Answer, Caller};
@@ -25,6 +36,65 @@ pub(crate) async fn alone() -> (Alone, Caller) {
 pub(crate) fn refusal(answer: &Answer) -> (u64, String) {
     let body = answer.json();
     (body["BusinessCode"].as_u64().unwrap(), body["Message"].as_str().unwrap().to_owned())
+}
+
+/// Server-sent events as they come.
+pub(crate) struct Events {
+    body: Incoming,
+    text: String,
+}
+
+impl Events {
+    pub(crate) async fn get(caller: &Caller, path: &str) -> Self {
+        Self::open(caller, Method::GET, path, "").await
+    }
+
+    pub(crate) async fn open(caller: &Caller, method: Method, path: &str, body: &str) -> Self {
+        let caller = caller.clone().header("accept", "text/event-stream");
+        let answer = caller.open(method, path, body).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        Self { body: answer.into_body(), text: String::new() }
+    }
+
+    /// The next one; `None`: it has ended.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        while !self.text.contains("\n\n") {
+            let frame = tokio::time::timeout(Duration::from_secs(30), self.body.frame());
+            let frame = frame.await.expect("an event in time")?.unwrap();
+            self.text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+        }
+        let (event, rest) = self.text.split_once("\n\n").unwrap();
+        let (name, data) = event.split_once("\ndata: ").unwrap();
+        let event = (name.strip_prefix("event: ").unwrap().to_owned(), serde_json::from_str(data).unwrap());
+        self.text = rest.to_owned();
+        Some(event)
+    }
+
+    /// The data of the next event of this name that is wanted; what comes before is passed over.
+    pub(crate) async fn find(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let (event, data) = self.next().await.expect("an event");
+            if event == name && wanted(&data) {
+                return data;
+            }
+        }
+    }
+
+    /// All that are left.
+    pub(crate) async fn rest(mut self) -> Vec<(String, Value)> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
+/// The same caller, whose bodies are JSON.
+pub(crate) fn json(caller: Caller) -> Caller {
+    caller.header("content-type", "application/json")
 }
 
 #[tokio::test]

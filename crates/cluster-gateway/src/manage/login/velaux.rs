@@ -133,6 +133,7 @@ impl VelaUx {
             _ => return Presented::Others(VelaUxFailure::NotAuthorized),
         };
         match Jwt::parse(token) {
+            None if is_cut(token) => Presented::Others(VelaUxFailure::Invalid),
             None => Presented::Others(VelaUxFailure::Malformed),
             Some(jwt) if jwt.claims.get("iss").and_then(Value::as_str) == Some(ISSUER) => {
                 Presented::Ours(jwt)
@@ -229,6 +230,11 @@ impl VelaUx {
         *last = Last { at: Some(Instant::now()), problem: problem.clone() };
         problem
     }
+}
+
+/// Whether only the signature cannot be read: to VelaUX that is a wrong one.
+fn is_cut(token: &str) -> bool {
+    token.rsplit_once('.').is_some_and(|(message, _)| Jwt::parse(&format!("{message}.")).is_some())
 }
 
 fn time(token: &Jwt<'_>, claim: &str) -> Result<Option<SystemTime>, VelaUxFailure> {
