@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 mod draft;
+mod head;
 mod labels;
 mod metrics;
 mod recent;
@@ -18,6 +19,7 @@ pub use metrics::{LabelPairs, Metrics, Reading, ReadingKind};
 pub use recent::{Recent, RecentRequest, RefusedBy, Request, RequestOutcome};
 
 use draft::Draft;
+use head::{audit_id, length};
 
 use crate::audit::{Auditor, Ending, Trail, Waiting};
 use crate::authn::{Connection, UserInfo};
@@ -27,8 +29,6 @@ use crate::status::{Blame, Error};
 
 /// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
 pub const AUDIT_ID: http::HeaderName = http::HeaderName::from_static("audit-id");
-/// Longest `Audit-ID` taken over from a caller, in bytes; a longer one is replaced.
-const MAX_AUDIT_ID: usize = 64;
 
 /// Where events go.
 #[derive(Default)]
@@ -364,22 +364,4 @@ impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
-}
-
-/// How many bytes an answer's body has, by itself or by its head.
-fn length(response: &Response<Body>) -> Option<u64> {
-    let own = http_body::Body::size_hint(response.body()).exact();
-    own.or_else(|| response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
-}
-
-/// The caller's id if it is a sane one, else a new one.
-fn audit_id(parts: &Parts) -> HeaderValue {
-    let sane = |value: &&HeaderValue| {
-        !value.is_empty() && value.len() <= MAX_AUDIT_ID && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    parts.headers.get(AUDIT_ID).filter(sane).cloned().unwrap_or_else(|| {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        let text = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-    })
 }
