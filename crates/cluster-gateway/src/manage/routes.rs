@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::Uri;
+use axum::extract::OriginalUri;
 
 use super::{Code, Manage, Refusal, fleet, join, login, openapi, pages, velaux};
 
@@ -20,10 +20,10 @@ pub(super) fn router(manage: &Arc<Manage>) -> Router {
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))
 }
 
-async fn unknown(uri: Uri) -> Refusal {
+async fn unknown(OriginalUri(uri): OriginalUri) -> Refusal {
     Refusal::new(Code::UnknownRoute, format!("there is nothing at {}", uri.path()))
 }
 
-async fn not_allowed(method: http::Method, uri: Uri) -> Refusal {
+async fn not_allowed(method: http::Method, OriginalUri(uri): OriginalUri) -> Refusal {
     Refusal::new(Code::MethodNotAllowed, format!("{method} is not possible on {}", uri.path()))
 }

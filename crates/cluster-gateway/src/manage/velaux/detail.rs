@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::model::DetailCluster;
-use super::resources::{self, ResourceInfo, Seen};
+use super::resources::{self, Seen};
 use super::{kubeconfig, shown};
+use crate::inventory::ResourceInfo;
 use crate::manage::cluster_name::no_cluster;
 use crate::manage::store::{LOCAL, Record, Status};
 use crate::manage::{Caller, ClusterName, Json, Manage, Place, Refusal, Right};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::resources::ResourceInfo;
+use crate::inventory::ResourceInfo;
 use crate::manage::store::{Provider, Record};
 
 /// The body of create and of modify. It may hold a credential, which `Debug` does not show.

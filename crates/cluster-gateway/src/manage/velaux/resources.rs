@@ -7,37 +7,16 @@ use std::time::Duration;
 use cluster_gateway_client::ProxyPath;
 use kube::Client;
 use quick_cache::sync::Cache;
-use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::inventory::{CAPACITY_LIMIT, ResourceInfo, capacity};
 use crate::manage::store::{LOCAL, Status};
 use crate::manage::{Caller, Manage};
-
-mod sums;
-
-use sums::{AskError, Sums};
 
 /// How long it is remembered.
 const AGE: Duration = Duration::from_secs(60);
 /// Callers and clusters of which it is remembered.
 const MOST: usize = 1024;
-
-/// VelaUX' `resourceInfo`. Memory in bytes, CPU in cores, rounded up. *Used* is what nodes keep for themselves: capacity less
-/// allocatable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ResourceInfo {
-    worker_number: i64,
-    master_number: i64,
-    memory_capacity: i64,
-    cpu_capacity: i64,
-    pod_capacity: i64,
-    memory_used: i64,
-    cpu_used: i64,
-    pod_used: i64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    storage_class_list: Vec<String>,
-}
 
 /// What was seen of a member.
 #[derive(Debug, Clone)]
@@ -98,14 +77,10 @@ pub(super) async fn seen(manage: &Manage, caller: &Caller, name: &str) -> Seen {
     } else {
         ask(&manage.through_gateway(caller), &ProxyPath::prefix(name)).await
     };
-    match asked {
-        Ok(info) => {
-            manage.resources.0.insert(key, (Instant::now(), Arc::new(info.clone())));
-            Seen::Info(info)
-        }
-        Err(AskError::Forbidden(_)) => Seen::Withheld,
-        Err(error) => Seen::Failed(format!("Failed to get cluster resource info: {error}")),
+    if let Seen::Info(info) = &asked {
+        manage.resources.0.insert(key, (Instant::now(), Arc::new(info.clone())));
     }
+    asked
 }
 
 /// How a member that has just been joined is, for its record.
@@ -116,8 +91,11 @@ pub(super) async fn judged(manage: &Manage, caller: &Caller, name: &str) -> (Sta
     }
 }
 
-async fn ask(client: &Client, root: &str) -> Result<ResourceInfo, AskError> {
-    let mut sums = Sums::default();
-    sums.read(client, root).await?;
-    Ok(sums.info())
+async fn ask(client: &Client, prefix: &str) -> Seen {
+    match capacity(client, prefix, CAPACITY_LIMIT).await {
+        // Without its nodes there is nothing to tell.
+        Ok(found) if found.problems.iter().any(|problem| problem.what == "nodes") => Seen::Withheld,
+        Ok(found) => Seen::Info(ResourceInfo::from(&found)),
+        Err(error) => Seen::Failed(format!("Failed to get cluster resource info: {error}")),
+    }
 }

@@ -45,6 +45,20 @@ async fn a_cluster_that_applications_name_goes_only_with_force() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_away_with_something_of_ours_in_it_goes_only_with_force() {
+    let fleet = Fleet::start().await;
+    let mut secret =
+        serde_json::to_value(fleet.world.secret("edge", &[("endpoint", "https://127.0.0.1:1")])).unwrap();
+    secret["metadata"]["annotations"] = json!({"cluster.core.oam.dev/service-account": "gateway/gateway"});
+    fleet.world.hub.put("secrets", secret);
+    fleet.world.listed("edge").await;
+    let answer = fleet.delete("edge").await;
+    assert_eq!(refused(&answer), (409, 41410, None));
+    assert!(refusal(&answer).1.contains("does not answer"), "{}", answer.text());
+    assert_eq!(fleet.delete("edge?force=true").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_detach_that_fails_at_any_step_leaves_cluster_and_record_as_they_were() {
     let fleet = Fleet::start().await;
     fleet.join("edge").await;
