@@ -101,7 +101,8 @@ pub(crate) fn json(caller: Caller) -> Caller {
 async fn what_is_not_there_is_said_in_the_api_s_own_form() {
     let world = hub().await;
     let answer = world.managing(world.masters()).get("/api/v1/nothing").await;
-    assert_eq!((answer.status, refusal(&answer).0), (404, 404));
+    let words = "there is nothing at /api/v1/nothing".to_owned();
+    assert_eq!((answer.status, refusal(&answer)), (404, (404, words)));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
