@@ -1,5 +1,6 @@
 //! The latest requests to a cluster: everybody's for those who look after it, else the caller's own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::manage::events::{Gone, Teller, endless, signs_of_life};
 use crate::manage::{Caller, ClusterName, Json, Manage, Refusal, Right};
-use crate::record::{Recent, Request};
+use crate::record::{Recent, RecentRequest, Request};
 
 /// Events about requests in a second.
 const MOST: u32 = 20;
+/// Requests whose end is waited for, at most: watches may run for ever.
+const MOST_OPEN: usize = 10_000;
 /// How long rights are believed.
 const BELIEVED: Duration = Duration::from_secs(30);
 
@@ -58,7 +61,12 @@ impl Following {
         let mut alive = signs_of_life();
         let mut rights = interval(BELIEVED);
         rights.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut all, mut pace) = (false, Pace::new());
+        let mut all = self.manage.would(&self.caller, Right::Update(&self.name)).await;
+        let mut pace = Pace::new();
+        // Whoever has listed them before this stream began must not miss what has ended in between.
+        for request in self.lately(all) {
+            teller.tell("request", &request).await?;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -76,8 +84,11 @@ impl Following {
                         None => std::future::pending().await,
                     }
                 } => match request {
-                    Ok(request) if self.is_for(&request, all) && pace.allows() => {
-                        teller.tell("request", &request.shown()).await?;
+                    Ok(request) if self.is_for(&request, all) => {
+                        let request = request.shown();
+                        if pace.allows(&request) {
+                            teller.tell("request", &request).await?;
+                        }
                     }
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return Ok(()),
@@ -86,41 +97,78 @@ impl Following {
         }
     }
 
+    /// The latest of them, the oldest first.
+    fn lately(&self, all: bool) -> Vec<RecentRequest> {
+        let recent = self.manage.gateway.recorder.recent.as_deref();
+        let mut requests = recent.map(|recent| recent.of(&self.name)).unwrap_or_default();
+        requests.retain(|request| all || request.user == self.caller.user.name);
+        requests.truncate(MOST as usize);
+        requests.reverse();
+        requests
+    }
+
     fn is_for(&self, request: &Request, all: bool) -> bool {
         request.cluster() == self.name && (all || request.user() == self.caller.user.name)
     }
 }
 
-/// So many events in a second, and no more.
+/// So many requests in a second, and no more. Whoever has been told that one began is told its end, too.
 struct Pace {
     begun: Instant,
     told: u32,
+    open: HashSet<String>,
 }
 
 impl Pace {
     fn new() -> Self {
-        Self { begun: Instant::now(), told: 0 }
+        Self { begun: Instant::now(), told: 0, open: HashSet::new() }
     }
 
-    fn allows(&mut self) -> bool {
+    fn allows(&mut self, request: &RecentRequest) -> bool {
+        let ended = request.took_milliseconds.is_some();
+        if ended && self.open.remove(&request.id) {
+            return true;
+        }
         if self.begun.elapsed() >= Duration::from_secs(1) {
-            *self = Self::new();
+            (self.begun, self.told) = (Instant::now(), 0);
         }
         self.told += 1;
-        self.told <= MOST
+        let allowed = self.told <= MOST;
+        if allowed && !ended && self.open.len() < MOST_OPEN {
+            self.open.insert(request.id.clone());
+        }
+        allowed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::RequestOutcome;
+
+    fn request(id: usize, took: Option<f64>) -> RecentRequest {
+        RecentRequest {
+            id: id.to_string(),
+            at: String::new(),
+            user: String::new(),
+            verb: "get",
+            path: "/".to_owned(),
+            code: None,
+            took_milliseconds: took,
+            outcome: RequestOutcome::Answered,
+            refused_by: None,
+            reason: String::new(),
+        }
+    }
 
     #[tokio::test(start_paused = true)]
-    async fn twenty_in_a_second() {
+    async fn twenty_in_a_second_and_the_end_of_each() {
         let mut pace = Pace::new();
-        let told = (0..50).filter(|_| pace.allows()).count();
+        let told = (0..50).filter(|id| pace.allows(&request(*id, None))).count();
         assert_eq!(told, 20);
+        let ended = (0..50).filter(|id| pace.allows(&request(*id, Some(1.0)))).count();
+        assert_eq!(ended, 20, "the ends of those that were told, and of no others");
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(pace.allows());
+        assert!(pace.allows(&request(51, Some(1.0))), "one whose beginning was not told");
     }
 }
