@@ -212,3 +212,33 @@ fn jittered(pause: Duration) -> Duration {
     let [byte, ..] = *Uuid::new_v4().as_bytes();
     pause.mul_f64(0.9 + f64::from(byte) / 255.0 * 0.2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{ClusterPolicy, Entry};
+
+    #[test]
+    fn what_is_shown_is_told_when_it_is_another_and_what_is_measured_is_not() {
+        let secret: Result<k8s_openapi::api::core::v1::Secret, _> = serde_json::from_value(
+            serde_json::json!({
+                "metadata": {"name": "c", "labels": {"cluster.core.oam.dev/cluster-credential-type": "ServiceAccountToken"}},
+                "data": {"endpoint": "aHR0cHM6Ly9o", "token": "dA=="},
+            }),
+        );
+        let cluster = Arc::new(ClusterPolicy::default().read(Entry::from(secret.unwrap()), None));
+        let member = transport(&cluster).map(Arc::clone).unwrap();
+        let mut tracked = Tracked::new(cluster, &HealthConfig::default());
+        assert!(!tracked.report());
+        let well = Condition { state: State::Healthy, ..Condition::default() };
+        member.set_condition(well.clone());
+        assert_eq!([tracked.report(), tracked.report()], [true, false]);
+        let latency = Some(Duration::from_millis(1));
+        member.set_condition(Condition { latency, latencies: well.latencies.and(latency), ..well.clone() });
+        assert!(!tracked.report());
+        member.set_condition(Condition { reason: "odd".to_owned(), ..well.clone() });
+        assert!(tracked.report(), "the reason alone");
+        member.set_condition(Condition { version: Some("v1".to_owned()), reason: "odd".to_owned(), ..well });
+        assert!(tracked.report(), "the version alone");
+    }
+}
