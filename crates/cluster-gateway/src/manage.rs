@@ -24,12 +24,14 @@ mod events;
 mod fleet;
 mod input;
 mod join;
+mod openapi;
 mod pages;
 mod place;
 mod records;
 mod refusal;
 mod rights;
 mod routes;
+mod velaux;
 
 pub use busy::{Busy, Held};
 pub use caller::{Caller, Means};
@@ -37,9 +39,10 @@ pub use cluster_name::ClusterName;
 pub use fleet::{Fleet, Route, SelfAddress, is_reachable, needs_force};
 pub use input::{Json, MAX_BODY};
 pub use place::Place;
-pub use records::Records;
+pub use records::{Records, View};
 pub use refusal::{Code, Refusal};
 pub use rights::{Permissions, Right};
+pub use velaux::Resources;
 
 use crate::authn::Connection;
 use crate::body::Body;
@@ -73,6 +76,8 @@ pub struct Manage {
     pub fleet: Fleet,
     /// Where users reach this very process as a gateway; `None`: there is a hub, or management is all that is served.
     pub own: Option<SelfAddress>,
+    /// What members have, as was seen lately.
+    pub resources: Resources,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
     /// Who asks, and how people sign in.
@@ -171,7 +176,9 @@ impl Handler for Management {
             body.into_response().map(Body::boxed_any)
         });
         if under_api {
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }
         response
     }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 mod draft;
+mod head;
 mod labels;
 mod metrics;
 mod recent;
@@ -18,6 +19,7 @@ pub use metrics::{LabelPairs, Metrics, Reading, ReadingKind};
 pub use recent::{Recent, RecentRequest, RefusedBy, Request, RequestOutcome};
 
 use draft::Draft;
+use head::{audit_id, length};
 
 use crate::audit::{Auditor, Ending, Trail, Waiting};
 use crate::authn::{Connection, UserInfo};
@@ -27,8 +29,6 @@ use crate::status::{Blame, Error};
 
 /// Header that correlates the hub's, the gateway's and the member's logs (rule 115).
 pub const AUDIT_ID: http::HeaderName = http::HeaderName::from_static("audit-id");
-/// Longest `Audit-ID` taken over from a caller, in bytes; a longer one is replaced.
-const MAX_AUDIT_ID: usize = 64;
 
 /// Where events go.
 #[derive(Default)]
@@ -176,10 +176,8 @@ impl Recording {
     /// It is known who asks. The request must not go on before what is returned has completed.
     #[must_use]
     pub fn authenticated(&self, user: &UserInfo) -> Option<Waiting> {
-        if !self.audited {
-            return None;
-        }
-        self.event.lock().audit.as_mut()?.authenticated(user)
+        let mut event = self.audited.then(|| self.event.lock())?;
+        event.audit.as_mut()?.authenticated(user)
     }
 
     /// As whom they act, whether impersonated or not.
@@ -198,10 +196,9 @@ impl Recording {
 
     /// They may, and why.
     pub fn allowed(&self, reason: Option<&Arc<str>>) {
-        if !self.audited {
-            return;
-        }
-        if let Some(trail) = &mut self.event.lock().audit {
+        if self.audited
+            && let Some(trail) = &mut self.event.lock().audit
+        {
             trail.allowed(reason);
         }
     }
@@ -273,10 +270,7 @@ impl Recording {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        let mut audit_id = event.audit_id.clone();
-        // It never comes again: HTTP/2 must not make room for it in the table of headers, where others would have to go.
-        audit_id.set_sensitive(true);
-        response.headers_mut().insert(AUDIT_ID, audit_id);
+        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
         if http_body::Body::is_end_stream(response.body()) {
             event.end(Ok(()));
             return response;
@@ -364,22 +358,4 @@ impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
-}
-
-/// How many bytes an answer's body has, by itself or by its head.
-fn length(response: &Response<Body>) -> Option<u64> {
-    let own = http_body::Body::size_hint(response.body()).exact();
-    own.or_else(|| response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
-}
-
-/// The caller's id if it is a sane one, else a new one.
-fn audit_id(parts: &Parts) -> HeaderValue {
-    let sane = |value: &&HeaderValue| {
-        !value.is_empty() && value.len() <= MAX_AUDIT_ID && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    parts.headers.get(AUDIT_ID).filter(sane).cloned().unwrap_or_else(|| {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        let text = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-    })
 }

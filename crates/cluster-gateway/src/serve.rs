@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 mod management;
+mod policy;
 mod readings;
 mod sources;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use policy::policy;
 use sources::{Sources, forever};
 
 use crate::api::{Api, ApiConfig, HealthRecords, VersionInfo};
@@ -24,16 +26,14 @@ use crate::authn::{Authenticator, Connection};
 use crate::authz::Authorizer;
 use crate::body::Body;
 use crate::config::{Config, Mode};
-use crate::credential::ExecPlugins;
 use crate::gateway::Gateway;
-use crate::identity::{IdentityPassing, Webhooks};
+use crate::identity::IdentityPassing;
 use crate::limits::Limits;
 use crate::proxy::Hop;
 use crate::record::{Recent, Recorder};
-use crate::registry::{ClusterPolicy, Index, Registry};
+use crate::registry::{Index, Registry};
 use crate::renewal::RenewalStats;
 use crate::server::{Handler, Listener, TlsReloader};
-use crate::transport::{AddressPolicy, ProxyServer, TransportOptions};
 
 /// How long a stop waits for requests for the gateway's own resources (contract rule 131).
 const DRAIN: Duration = Duration::from_secs(60);
@@ -178,6 +178,12 @@ impl Server {
         self.management_address
     }
 
+    /// What answers, for whoever embeds it.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
     /// Completes when the clusters have been read and it is known whom to trust.
     pub async fn ready(&self) {
         while !(self.gateway.registry.synced() && self.loaded.load(Ordering::Relaxed)) {
@@ -301,32 +307,6 @@ async fn own_listener(config: &Config, tls: &Arc<TlsReloader>) -> anyhow::Result
     listener
         .map(Some)
         .with_context(|| format!("cannot listen on {}; is the port taken or privileged?", config.address))
-}
-
-fn policy(config: &Config) -> ClusterPolicy {
-    let addresses = AddressPolicy { allow_loopback: config.allow_loopback_clusters };
-    let response_header_timeout = config.response_header_timeout;
-    let konnectivity = config.konnectivity.clone().map(|server| Arc::new(ProxyServer::new(server)));
-    let transport = TransportOptions {
-        addresses,
-        konnectivity,
-        response_header_timeout,
-        remember_certificates: config.manage.is_some(),
-        ..TransportOptions::default()
-    };
-    if !config.proxies.is_empty() {
-        tracing::info!(
-            "clusters whose Secret names no proxy are reached as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say"
-        );
-    }
-    ClusterPolicy {
-        allow_insecure: config.allow_insecure_clusters,
-        merge_managed_clusters: matches!(&config.mode, Mode::Hub(mode) if mode.ocm_integration),
-        proxies: config.proxies.clone(),
-        exec: Arc::new(ExecPlugins::new(config.exec.clone())),
-        transport: Arc::new(transport),
-        webhooks: Arc::new(Webhooks::of_clusters(config.identity.webhook_hosts.clone(), addresses)),
-    }
 }
 
 async fn follow_identity_rules(gateway: Arc<Gateway>, poll: Duration) -> anyhow::Result<()> {

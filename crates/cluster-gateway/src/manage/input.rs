@@ -35,8 +35,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<Manage>> for Json<T> {
                 Refusal::new(Code::BadBody, "the body broke off")
             }
         })?;
+        let body = body.to_bytes();
+        // serde takes a list for an object, too: what stands first for the first field.
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|&byte| byte == b'[') {
+            return Err(Refusal::new(Code::BadBody, "the body is a list, not an object"));
+        }
         // serde's own words name a field or a place, never a value but a mistyped scalar, which may be a secret.
-        serde_json::from_slice(&body.to_bytes()).map(Self).map_err(|error| {
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let what = match error.classify() {
                 serde_json::error::Category::Data => "has a field of a wrong type, or lacks one",

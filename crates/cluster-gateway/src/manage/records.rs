@@ -155,6 +155,15 @@ impl Records {
         Ok(())
     }
 
+    /// Puts back a record that was deleted, with the time at which it was made.
+    ///
+    /// # Errors
+    /// What a store can say.
+    pub async fn restore(&self, record: Record) -> Result<(), StoreError> {
+        let made = self.save(record.clone()).await?;
+        self.save(Record { update_time: made.update_time, ..record }).await.map(|_| ())
+    }
+
     /// Deletes a record; says whether there was one.
     ///
     /// # Errors

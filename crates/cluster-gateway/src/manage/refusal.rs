@@ -11,6 +11,9 @@ use super::store;
 use crate::lifecycle::{self, LifecycleError, Undo};
 use crate::status;
 
+/// When to ask again while the store or the hub is away, unless something better is known.
+const UNAVAILABLE: Duration = Duration::from_secs(5);
+
 /// What kind of failure, as programs tell it: those of VelaUX with its numbers, ours begin with 41.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -218,7 +221,8 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.code.http(), Json(self.body())).into_response();
-        if let Some(after) = self.retry_after {
+        let again = (self.code == Code::Unavailable).then_some(UNAVAILABLE);
+        if let Some(after) = self.retry_after.or(again) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         response

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use http::Uri;
 
-use super::{Code, Manage, Refusal, fleet, join, login, pages};
+use super::{Code, Manage, Refusal, fleet, join, login, openapi, pages, velaux};
 
 /// All routes. Who asks has been found out before.
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
@@ -13,6 +13,8 @@ pub(super) fn router(manage: &Arc<Manage>) -> Router {
         .merge(login::routes())
         .merge(fleet::router())
         .merge(join::router())
+        .merge(velaux::router())
+        .merge(openapi::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed);
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))

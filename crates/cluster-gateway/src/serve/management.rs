@@ -14,7 +14,9 @@ use crate::gateway::Gateway;
 use crate::issuer::DataDir;
 use crate::manage::login::{Home, Login};
 use crate::manage::store::Store;
-use crate::manage::{Busy, Fleet, Manage, ManageSettings, Management, Place, Records, SelfAddress};
+use crate::manage::{
+    Busy, Fleet, Manage, ManageSettings, Management, Place, Records, Resources, SelfAddress,
+};
 use crate::registry::ClusterPolicy;
 use crate::server::{Listener, TlsReloader};
 
@@ -58,6 +60,7 @@ pub(super) async fn start(
         place,
         records: Records::new(Store::open(&config.records, hub).await?),
         busy: Busy::default(),
+        resources: Resources::default(),
         fleet: Fleet::default(),
         own: shared.own,
         policy: shared.policy,
@@ -65,6 +68,8 @@ pub(super) async fn start(
     });
     let followed = Arc::clone(&manage);
     tasks.spawn(forever(async move { followed.login.watch().await }));
+    let recording = Arc::clone(&manage);
+    tasks.spawn(forever(async move { recording.record_hub().await }));
     let management = Arc::new(Management::new(manage));
     let serving = listener.serve(management, shared.drain.clone(), shared.connections.clone());
     tasks.spawn(forever(serving));

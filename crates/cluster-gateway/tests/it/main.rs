@@ -19,6 +19,7 @@ mod manage;
 mod managed_clusters;
 mod members;
 mod ocm;
+mod offered;
 mod renewal;
 mod replay;
 mod server;

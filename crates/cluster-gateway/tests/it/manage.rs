@@ -5,6 +5,8 @@ mod fleet;
 mod join;
 mod kubeconfig;
 mod login;
+mod openapi;
+mod velaux;
 
 use std::time::Duration;
 

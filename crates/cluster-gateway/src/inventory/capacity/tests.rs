@@ -56,7 +56,7 @@ async fn ask_for(
     (found, asked)
 }
 
-fn list(items: Vec<Value>) -> Option<(u16, Value)> {
+fn list(items: &[Value]) -> Option<(u16, Value)> {
     Some((200, json!({"kind": "List", "metadata": {}, "items": items})))
 }
 
@@ -64,7 +64,7 @@ fn status(code: u16, message: &str) -> Option<(u16, Value)> {
     Some((code, json!({"kind": "Status", "message": message})))
 }
 
-fn node(name: &str, role: &str, cpu: [&str; 2], memory: [&str; 2], ready: Value) -> Value {
+fn node(name: &str, role: &str, cpu: [&str; 2], memory: [&str; 2], ready: &Value) -> Value {
     json!({
         "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {format!("node-role.kubernetes.io/{role}"): "", "other": "x"}},
@@ -82,8 +82,8 @@ fn two_nodes() -> Vec<Value> {
     let well = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "fine"});
     let ill = json!({"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet\nstopped"});
     vec![
-        node("b", "master", ["2", "1900m"], ["8Gi", "7Gi"], ill),
-        node("a", "control-plane", ["500m", "500m"], ["1000Ki", "1000Ki"], well),
+        node("b", "master", ["2", "1900m"], ["8Gi", "7Gi"], &ill),
+        node("a", "control-plane", ["500m", "500m"], ["1000Ki", "1000Ki"], &well),
     ]
 }
 
@@ -91,10 +91,10 @@ fn two_nodes() -> Vec<Value> {
 async fn nodes_and_storage_classes_are_summed_and_sorted() {
     let (found, asked) = ask(|path| {
         if path.contains("nodes") {
-            return list(two_nodes());
+            return list(&two_nodes());
         }
         let default = json!({"storageclass.kubernetes.io/is-default-class": "true"});
-        list(vec![
+        list(&[
             json!({"metadata": {"name": "slow"}, "provisioner": "p", "reclaimPolicy": "Retain",
                 "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true}),
             json!({"metadata": {"name": "fast", "annotations": default}, "provisioner": "p"}),
@@ -166,8 +166,7 @@ async fn a_cluster_that_does_not_answer_is_a_failure_in_time() {
     let (found, _) = ask_for(limit, |_| None).await;
     assert_eq!(found, Err(CapacityError::Timeout(limit)));
     // A member that fails half-way is not one that has no storage.
-    let (found, _) =
-        ask(|path| if path.contains("nodes") { list(vec![]) } else { status(503, "busy") }).await;
+    let (found, _) = ask(|path| if path.contains("nodes") { list(&[]) } else { status(503, "busy") }).await;
     assert_eq!(found.unwrap().problems[0].what, "storageClasses");
 }
 
@@ -177,12 +176,12 @@ async fn many_nodes_are_asked_for_in_pages_and_only_the_first_are_listed() {
         let page = |number: usize| {
             let well = json!({"type": "Ready", "status": "True"});
             (0..3000)
-                .map(|i| node(&format!("n{number}{i:04}"), "x", ["1", "1"], ["1", "1"], well.clone()))
+                .map(|i| node(&format!("n{number}{i:04}"), "x", ["1", "1"], ["1", "1"], &well))
                 .collect::<Vec<_>>()
         };
         match path {
-            path if path.contains("storage") => list(vec![]),
-            path if path.ends_with("continue=a%2Fb") => list(page(1)),
+            path if path.contains("storage") => list(&[]),
+            path if path.ends_with("continue=a%2Fb") => list(&page(1)),
             _ => Some((200, json!({"metadata": {"continue": "a/b"}, "items": page(0)}))),
         }
     })
@@ -193,7 +192,7 @@ async fn many_nodes_are_asked_for_in_pages_and_only_the_first_are_listed() {
     // A member that never comes to an end is left.
     let (found, asked) = ask(|path| match path.contains("nodes") {
         true => Some((200, json!({"metadata": {"continue": "x"}, "items": vec![json!({}); 20_000]}))),
-        false => list(vec![]),
+        false => list(&[]),
     })
     .await;
     assert!(found.unwrap().problems[0].message.contains("only 100000"));

@@ -232,7 +232,10 @@ impl Record {
     }
 
     /// Whether every store can keep it.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`]: the name is none, it is too large, or holds a NUL character.
+    pub fn check(&self) -> Result<(), StoreError> {
         if !is_name(&self.name) {
             return Err(StoreError::Invalid(format!(
                 "\"{}\" is no name for a cluster: at most {MAX_NAME} of a-z, 0-9, - and ., which begin and end with a \

@@ -62,6 +62,8 @@ pub(crate) struct Setup<'s> {
     pub(crate) manage: bool,
     /// How people sign in there.
     pub(crate) login: LoginConfig,
+    /// Whether its records are ConfigMaps of the hub instead.
+    pub(crate) records_at_hub: bool,
 }
 
 impl Default for Setup<'_> {
@@ -84,6 +86,7 @@ impl Default for Setup<'_> {
             certificate: None,
             manage: false,
             login: LoginConfig::default(),
+            records_at_hub: false,
         }
     }
 }
@@ -124,7 +127,11 @@ impl World {
         std::fs::write(hub.dir().join("tls.crt"), &leaf.certificate).unwrap();
         std::fs::write(hub.dir().join("tls.key"), &leaf.key).unwrap();
         let (certificate, allow_loopback) = (setup.certificate.take(), setup.allow_loopback);
-        let config = config(&hub, setup);
+        let records_at_hub = setup.records_at_hub;
+        let mut config = config(&hub, setup);
+        if let Some(manage) = config.manage.as_mut().filter(|_| records_at_hub) {
+            manage.records = StoreConfig::new(StoreType::KubeApi, None, None).unwrap();
+        }
         let server = Server::start(config.clone()).await.unwrap();
         let world = Self { hub, member, server, config, front_proxy, clients, serving };
         match certificate {

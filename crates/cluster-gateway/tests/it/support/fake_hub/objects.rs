@@ -53,7 +53,9 @@ impl Objects {
         let metadata = &mut object["metadata"];
         metadata["resourceVersion"] = json!((self.history.len() + 1).to_string());
         metadata["uid"] = before.map_or(fresh, |before| before["metadata"]["uid"].clone());
-        metadata["creationTimestamp"] = json!("2026-01-02T03:04:05Z");
+        if metadata["creationTimestamp"].is_null() {
+            metadata["creationTimestamp"] = json!("2026-01-02T03:04:05Z");
+        }
         let change = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.history.push((change, plural, object.clone()));
         self.now.insert(key, object);
