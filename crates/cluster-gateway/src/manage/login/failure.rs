@@ -146,7 +146,8 @@ impl Failure {
     /// When to try again.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(wait) => Some(*wait),
+            // Whole seconds: whoever comes back when told to must not be too early.
+            Self::TooMany(wait) => Some(Duration::from_secs(wait.as_secs_f64().ceil() as u64)),
             _ => None,
         }
     }

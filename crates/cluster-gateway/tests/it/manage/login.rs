@@ -262,6 +262,7 @@ async fn too_many_failures_of_an_address_are_enough() {
     assert_eq!((answer.status, refusal(&answer).0), (429, 41429));
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
+    assert!(refusal(&answer).1.contains(&format!("possible in {wait} s")), "{wait}: {}", answer.text());
     let asked = world.hub.token_reviews().len();
     let new = world.managing(world.nobody()).header("authorization", "Bearer other");
     assert_eq!(new.get(SESSION).await.status, 429);
