@@ -20,12 +20,9 @@ use crate::authn::{GROUP_MASTERS, UserInfo};
 use crate::request::{RequestInfo, ResourceTarget, Verb};
 use crate::status::Error;
 
-/// Headers of one request. HTTP/2 bounds their bytes only, which leaves room for tens of thousands of tiny ones. A user of
-/// many groups needs one per group.
+/// Headers of one request. HTTP/2 bounds their bytes only, which leaves room for tens of thousands of tiny ones; on
+/// HTTP/1.1 the server takes no more than these. A user of many groups needs one per group.
 pub const MAX_HEADERS: usize = 1024;
-/// Headers of one message of HTTP/1.1, which hub and clients speak only where they must: room for so many is made anew for
-/// each message, and a thousand cost as much time as all else that is done with its head.
-pub const MAX_HTTP1_HEADERS: usize = 256;
 
 /// The limits, 0 meaning none.
 #[derive(Debug, Clone, PartialEq)]

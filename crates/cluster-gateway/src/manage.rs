@@ -70,14 +70,14 @@ pub struct Manage {
     pub place: Place,
     /// What is recorded of clusters besides.
     pub records: Records,
-    /// What members have, as was seen lately.
-    pub resources: Resources,
     /// Clusters that are being changed right now.
     pub busy: Busy,
     /// What is kept of the fleet while people look at it.
     pub fleet: Fleet,
     /// Where users reach this very process as a gateway; `None`: there is a hub, or management is all that is served.
     pub own: Option<SelfAddress>,
+    /// What members have, as was seen lately.
+    pub resources: Resources,
     /// How clusters may be reached from here, before they are joined.
     pub policy: ClusterPolicy,
     /// Who asks, and how people sign in.

@@ -176,10 +176,8 @@ impl Recording {
     /// It is known who asks. The request must not go on before what is returned has completed.
     #[must_use]
     pub fn authenticated(&self, user: &UserInfo) -> Option<Waiting> {
-        if !self.audited {
-            return None;
-        }
-        self.event.lock().audit.as_mut()?.authenticated(user)
+        let mut event = self.audited.then(|| self.event.lock())?;
+        event.audit.as_mut()?.authenticated(user)
     }
 
     /// As whom they act, whether impersonated or not.
@@ -198,10 +196,9 @@ impl Recording {
 
     /// They may, and why.
     pub fn allowed(&self, reason: Option<&Arc<str>>) {
-        if !self.audited {
-            return;
-        }
-        if let Some(trail) = &mut self.event.lock().audit {
+        if self.audited
+            && let Some(trail) = &mut self.event.lock().audit
+        {
             trail.allowed(reason);
         }
     }
@@ -273,10 +270,7 @@ impl Recording {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return response;
         }
-        let mut audit_id = event.audit_id.clone();
-        // It never comes again: HTTP/2 must not make room for it in the table of headers, where others would have to go.
-        audit_id.set_sensitive(true);
-        response.headers_mut().insert(AUDIT_ID, audit_id);
+        response.headers_mut().insert(AUDIT_ID, event.audit_id.clone());
         if http_body::Body::is_end_stream(response.body()) {
             event.end(Ok(()));
             return response;

@@ -30,7 +30,7 @@ pub use tls::{TlsError, TlsFiles, TlsReloader, self_signed};
 use crate::authn::Connection;
 use crate::body::Body;
 use crate::io::CAPACITY;
-use crate::limits::{MAX_HEADERS, MAX_HTTP1_HEADERS};
+use crate::limits::MAX_HEADERS;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -168,7 +168,7 @@ async fn serve_http1<H: Handler>(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HTTP1_HEADERS);
+        .max_headers(MAX_HEADERS);
     let service = {
         let connection = Arc::clone(connection);
         service_fn(move |request: Request<Incoming>| {

@@ -11,10 +11,10 @@ use super::{Code, Manage, Refusal, fleet, join, login, openapi, pages, velaux};
 pub(super) fn router(manage: &Arc<Manage>) -> Router {
     let api = Router::new()
         .merge(login::routes())
-        .merge(velaux::router())
-        .merge(openapi::router())
         .merge(fleet::router())
         .merge(join::router())
+        .merge(velaux::router())
+        .merge(openapi::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed);
     Router::new().nest("/api", api).fallback(pages::page).with_state(Arc::clone(manage))

@@ -20,8 +20,10 @@ use super::pool::Pool;
 use super::stream::Stream;
 use super::{Again, Failure, TransportError, copy};
 use crate::body::Body;
-use crate::limits::MAX_HTTP1_HEADERS;
 
+/// Headers of one answer. Room for so many is made anew for each, so a thousand cost as much as all else that is done with
+/// its head.
+const MAX_HEADERS: usize = 256;
 /// Bytes of the head of one answer (rule 188).
 const MAX_HEAD: usize = 1024 * 1024;
 /// How long a connection that nobody needs any more may take to end by itself: a member that does not read an upload
@@ -68,7 +70,7 @@ impl Connection {
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.max_headers(MAX_HTTP1_HEADERS).max_buf_size(MAX_HEAD);
+    builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
     builder
 }
 

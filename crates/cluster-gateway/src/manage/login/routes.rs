@@ -16,7 +16,7 @@ use super::{CALLBACK, Method, Redirect};
 use crate::api::VersionInfo;
 use crate::authn::Connection;
 use crate::manage::caller::{refused, told};
-use crate::manage::{Caller, Json, Manage, Permissions, Place, Refusal};
+use crate::manage::{Caller, Json, Manage, Permissions, Place, Refusal, Route};
 use crate::record::Recording;
 
 const METHODS: &str = "/api/v1/login";
@@ -88,7 +88,7 @@ struct SessionServer<'a> {
     server: Server<'a>,
     mode: &'static str,
     secret_namespace: Option<&'a str>,
-    routes: &'static [&'static str],
+    routes: &'static [Route],
 }
 
 /// The body of `POST /session`.
@@ -145,10 +145,11 @@ async fn sign_out(State(manage): State<Arc<Manage>>, caller: Caller) -> Response
 }
 
 async fn view(manage: &Manage, caller: &Caller) -> Result<Response, Refusal> {
-    let (mode, secret_namespace, routes): (_, _, &[&str]) = match &manage.place {
-        Place::Hub { namespace, .. } => ("hub", Some(namespace.as_str()), &["hub", "direct"]),
-        Place::Directory(_) => ("standalone", None, &["direct"]),
+    let (mode, secret_namespace) = match &manage.place {
+        Place::Hub { namespace, .. } => ("hub", Some(namespace.as_str())),
+        Place::Directory(_) => ("standalone", None),
     };
+    let routes = Route::of(&manage.place);
     let session = Session {
         user: User { username: &caller.user.name, groups: &caller.user.groups },
         method: caller.method,

@@ -55,12 +55,12 @@ async fn detach(
         let now = store.cluster(name).await.map_err(LifecycleError::from)?;
         condition::holds(expected, &now.secret)?;
     }
-    let read = || Arc::new(manage.policy.read(entry.clone(), None));
+    let read = || Arc::new(manage.policy.read(entry, None));
     let cluster = manage.gateway.registry.snapshot().get(name).cloned().unwrap_or_else(read);
     if !force {
         must_be_free(&detach, &cluster).await?;
     }
-    let gone = shown::cluster(&manage.policy.read(entry, None), recorded.as_ref());
+    let gone = shown::cluster(&cluster, recorded.as_ref());
     manage.records.remove(name).await?;
     let Err(failure) = detach.commit(&store, force, &manage.stopping).await else {
         manage.resources.forget(name);

@@ -60,10 +60,10 @@ pub(crate) struct Setup<'s> {
     pub(crate) certificate: Option<Leaf>,
     /// Whether management is served, too, with its records in a file.
     pub(crate) manage: bool,
-    /// Whether its records are ConfigMaps of the hub instead.
-    pub(crate) records_at_hub: bool,
     /// How people sign in there.
     pub(crate) login: LoginConfig,
+    /// Whether its records are ConfigMaps of the hub instead.
+    pub(crate) records_at_hub: bool,
 }
 
 impl Default for Setup<'_> {
@@ -85,8 +85,8 @@ impl Default for Setup<'_> {
             konnectivity: None,
             certificate: None,
             manage: false,
-            records_at_hub: false,
             login: LoginConfig::default(),
+            records_at_hub: false,
         }
     }
 }
