@@ -34,6 +34,8 @@ pub(super) async fn create(
             .field("name")
             .remedy("Choose another name: local means the hub itself."));
     }
+    // What could not be recorded is not joined to begin with.
+    record(&request).check()?;
     let held = manage.busy.hold(&request.name)?;
     let record = to_the_end(async move {
         let made = make(&manage, &caller, &request).await;

@@ -11,6 +11,7 @@ use crate::lifecycle::{Detach, LifecycleError, StoreError, is_cluster};
 use crate::manage::cluster_name::no_cluster;
 use crate::manage::store::{LOCAL, Record};
 use crate::manage::{Caller, ClusterName, Code, Json, Manage, Refusal, Right, is_reachable, needs_force};
+use crate::registry::Cluster;
 
 /// `DELETE /api/v1/clusters/{name}`
 pub(super) async fn delete(
@@ -54,21 +55,10 @@ async fn detach(
         let now = store.cluster(name).await.map_err(LifecycleError::from)?;
         condition::holds(expected, &now.secret)?;
     }
-    if !force && !detach.references().applications.is_empty() {
-        let named = detach.references().summary();
-        let message = format!("cluster \"{name}\" is still in use: {named}");
-        return Err(Refusal::new(Code::NeedsForce, message)
-            .remedy("Change what names it, or detach it all the same: ?force=true."));
-    }
-    let cluster = manage.policy.read(entry, None);
-    // It is asked only where that makes a difference: it may be dead.
-    if !force
-        && needs_force(&detach, &cluster, false)
-        && needs_force(&detach, &cluster, is_reachable(&cluster).await)
-    {
-        let message = format!("cluster \"{name}\" does not answer, so what was made in it cannot be removed");
-        return Err(Refusal::new(Code::NeedsForce, message)
-            .remedy("Detach it all the same: ?force=true; what stays in it is in the plan."));
+    let read = || Arc::new(manage.policy.read(entry, None));
+    let cluster = manage.gateway.registry.snapshot().get(name).cloned().unwrap_or_else(read);
+    if !force {
+        must_be_free(&detach, &cluster).await?;
     }
     let gone = shown::cluster(&cluster, recorded.as_ref());
     manage.records.remove(name).await?;
@@ -86,6 +76,20 @@ async fn detach(
         );
     }
     Err(failure.into())
+}
+
+/// Whether it can go without force.
+async fn must_be_free(detach: &Detach, cluster: &Cluster) -> Result<(), Refusal> {
+    let name = &cluster.name;
+    let message = if needs_force(detach, cluster, true) {
+        format!("cluster \"{name}\" is still in use: {}", detach.references().summary())
+    } else if needs_force(detach, cluster, false) && !is_reachable(cluster).await {
+        format!("cluster \"{name}\" does not answer, and something of ours is in it that would stay there")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::NeedsForce, message)
+        .remedy("Change what names it, or let it answer; or detach it all the same: ?force=true."))
 }
 
 /// What is left of a detach that was broken off is removed.

@@ -126,6 +126,11 @@ async fn what_velaux_validates_is_400_and_names_the_field() {
     body["description"] = json!("x".repeat(300_000));
     assert_eq!(refused(&fleet.post(CLUSTERS, &body).await), (400, 41003, None));
     assert_eq!(fleet.content(), before);
+    assert_eq!(
+        fleet.world.hub.requests("POST /api/v1/namespaces/vela-system/secrets"),
+        0,
+        "not even for a moment"
+    );
 }
 
 #[tokio::test]
