@@ -41,7 +41,7 @@ fn routed() -> BTreeSet<(String, String)> {
                 let text = std::fs::read_to_string(path).unwrap();
                 for call in text.split(".route(\"").skip(1) {
                     let (path, rest) = call.split_once('"').unwrap();
-                    let handlers = rest.split(".route(").next().unwrap();
+                    let handlers = rest.split(".route(").next().unwrap().split("\n}").next().unwrap();
                     for method in METHODS.iter().filter(|method| has_call(handlers, method)) {
                         let path = path.strip_suffix('/').unwrap_or(path);
                         all.insert(((*method).to_owned(), format!("/api{path}")));
