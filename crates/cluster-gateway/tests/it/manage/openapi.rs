@@ -41,7 +41,7 @@ fn routed() -> BTreeSet<(String, String)> {
                 let text = std::fs::read_to_string(path).unwrap();
                 for call in text.split(".route(\"").skip(1) {
                     let (path, rest) = call.split_once('"').unwrap();
-                    let handlers = rest.split(".route(").next().unwrap().split("\n}").next().unwrap();
+                    let handlers = &rest[..end_of_call(rest)];
                     for method in METHODS.iter().filter(|method| has_call(handlers, method)) {
                         let path = path.strip_suffix('/').unwrap_or(path);
                         all.insert(((*method).to_owned(), format!("/api{path}")));
@@ -51,6 +51,22 @@ fn routed() -> BTreeSet<(String, String)> {
         }
     }
     all
+}
+
+/// Where the parenthesis closes that is open at the beginning.
+fn end_of_call(text: &str) -> usize {
+    let mut open = 1;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => open += 1,
+            b')' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// Whether `get(` stands there as a word of its own.
