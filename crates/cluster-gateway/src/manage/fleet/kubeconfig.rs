@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cluster_gateway_client::v1alpha1::ANNOTATION_EXTERNAL_ADDRESS;
 use http::{HeaderMap, Uri, header};
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 use serde::{Deserialize, Serialize};
@@ -202,8 +203,7 @@ async fn to_gateway(hub: &Hub) -> Result<Way, Refusal> {
         Ok(None) => {
             return Err(value(format!("the Service {service} does not say where clients reach the gateway"))
                 .remedy(format!(
-                    "Say it once for all: kubectl -n {} annotate service {} \
-                 cluster.core.oam.dev/external-address=https://HOST:PORT",
+                    "Say it once for all: kubectl -n {} annotate service {} {ANNOTATION_EXTERNAL_ADDRESS}=https://HOST:PORT",
                     service.namespace, service.name
                 )));
         }
