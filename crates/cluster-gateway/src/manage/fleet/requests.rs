@@ -63,6 +63,8 @@ impl Following {
         rights.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut all = self.manage.would(&self.caller, Right::Update(&self.name)).await;
         let mut pace = Pace::new();
+        alive.tick().await;
+        teller.alive().await?;
         // Whoever has listed them before this stream began must not miss what has ended in between.
         for request in self.lately(all) {
             teller.tell("request", &request).await?;

@@ -307,7 +307,8 @@ async fn the_latest_requests_are_shown_and_told() {
         (all.next().await.unwrap().0, own.next().await.unwrap().0),
         ("alive".to_owned(), "alive".to_owned())
     );
-    // Both have been asked what they may see once another event has passed.
+    // What there is already comes again, for who has listed before the stream began.
+    assert_eq!(all.next().await.unwrap().0, "request");
     let of =
         |user: &'static str| move |request: &Value| request["user"] == user && request["code"].is_number();
     assert_eq!(
