@@ -18,7 +18,7 @@ export interface FleetCluster {
   version: string;
   apiServerURL: string;
   endpointType: 'Const' | 'ClusterProxy';
-  credential: { type: CredentialType; expires: string | null; renewal: Renewal };
+  credential: { type: CredentialType | null; expires: string | null; renewal: Renewal };
   engine: 'cluster-gateway' | 'ocm';
   createTime: string;
   resourceVersion: string;

@@ -108,6 +108,9 @@ describe('query', () => {
     expect(found('expires:1w', ending(1, 'Gateway'))).toBe(false);
     expect(found('slower:11', cluster())).toBe(true);
     expect(found('slower:12', cluster())).toBe(false);
+    const unknown = cluster({ credential: { type: null, expires: null, renewal: 'None' } });
+    expect(found('credential:x509', cluster())).toBe(true);
+    expect(found('credential:x509', unknown)).toBe(false);
   });
 
   test('all terms must hold, and “-” turns one round', () => {

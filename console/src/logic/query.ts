@@ -64,7 +64,7 @@ function parseField(field: string, value: string, problems: string[]): Test | nu
     case 'version':
       return (cluster) => startsWithVersion(cluster.version, wanted);
     case 'credential':
-      return (cluster) => cluster.credential.type.toLowerCase().includes(wanted);
+      return (cluster) => (cluster.credential.type ?? '').toLowerCase().includes(wanted);
     case 'engine':
       return (cluster) => cluster.engine === wanted;
     case 'slower':

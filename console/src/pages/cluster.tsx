@@ -177,7 +177,8 @@ function Facts({ cluster }: { cluster: FleetCluster }) {
         <div>
           <dt>Credential</dt>
           <dd>
-            {CREDENTIAL[cluster.credential.type]}, {RENEWAL[cluster.credential.renewal]}
+            {cluster.credential.type === null ? 'Not known' : CREDENTIAL[cluster.credential.type]},{' '}
+            {RENEWAL[cluster.credential.renewal]}
           </dd>
         </div>
         <div>
